@@ -21,7 +21,23 @@ With attention's products on the array, {arrays}.
 
 Preset `aras` under `overlap`, before ARAS's savings (sections V-A to V-C), takes {low:.2f} to {high:.2f} times the energy of the
 best dataflow here: both load every weight once (ARAS as 12 bits of changes), and what crossbars save in
-multiply-accumulates they pay in pulses."""
+multiply-accumulates they pay in pulses.
+
+How often the array's time goes into that of preset `aras` under schedule `aras`, by what holds the array up and what stays in it
+(in brackets: into the time that the paper's own throughput of ARAS means):
+
+| network | {speed_heads} |
+|---|{speed_ruler}
+{speeds}"""
+READINGS = {
+    "hidden, best": ("hidden", "best"),
+    "hidden, weight": ("hidden", "weight"),
+    "exposed, output": ("exposed", "output"),
+    "exposed, weight": ("exposed", "weight"),
+    "refetched, weight": ("refetched", "weight"),
+}
+"""What a column of the second table is called, to the array's `stalls` and dataflow."""
+WHY = "benchmark: each reading of what holds the array up"
 
 
 def rows(names: Iterable[str] = tuple(PAPER)) -> list[dict[str, Any]]:
@@ -38,6 +54,11 @@ def rows(names: Iterable[str] = tuple(PAPER)) -> list[dict[str, Any]]:
                 "energy_j": run.energy_j,
                 "on_array": run.totals[run.dataflow]["array"],
             }
+        row["aras_s"] = mho.simulate(mho.compile(network, "aras", "aras")).latency_s
+        row["readings"] = {}
+        for label, (stalls, flow) in READINGS.items():
+            array = systolic.Systolic.load("tpu-like").override({"stalls": stalls}, source=WHY)
+            row["readings"][label] = systolic.run(network, array, flow).latency_s
         row["aras_j"] = mho.simulate(mho.compile(network, "aras", "overlap")).energy_j
         found.append(row)
     return found
@@ -58,7 +79,22 @@ def render(found: list[dict[str, Any]]) -> str:
         parts = [f"{1 / each.latency_s:.1f} ({each.energy_j * 1e3:.1f} mJ)" for each in totals]
         arrays.append(f"{row['network']} makes {', '.join(parts)}")
     ratios = [row["aras_j"] / min(each["energy_j"] for each in row["flows"].values()) for row in found]
+    ours, theirs = (
+        {label: [row["readings"][label] / second(row) for row in found] for label in READINGS}
+        for second in (lambda row: row["aras_s"], lambda row: 1 / row["paper"])
+    )
+    speeds = [
+        f"| {row['network']} | {' | '.join(f'{ours[label][i]:.2f} ({theirs[label][i]:.2f})' for label in READINGS)} |"
+        for i, row in enumerate(found)
+    ]
+    for name, of in (("mean", lambda values: sum(values) / len(values)), ("largest", max)):
+        speeds.append(
+            f"| {name} | {' | '.join(f'{of(ours[each]):.2f} ({of(theirs[each]):.2f})' for each in READINGS)} |"
+        )
     return TEXT.format(
+        speed_heads=" | ".join(READINGS),
+        speed_ruler="--:|" * len(READINGS),
+        speeds="\n".join(speeds),
         heads=" | ".join(DATAFLOWS),
         ruler="--:|" * len(DATAFLOWS),
         lines="\n".join(lines),

@@ -86,6 +86,7 @@ def test_what_is_reported_adds_up(job: tuple[Trace, Layout, dict[str, Any]]) -> 
     assert sum(acts["by_rows"].values()) == sum(acts["by_bits"].values()) == acts["total"] == found.loads.sum()
     assert sum(energy["by_component"].values()) == pytest.approx(energy["total"], rel=1e-12)
     assert sum(energy["by_kind"].values()) == pytest.approx(energy["total"], rel=1e-12)
+    assert (found.bill @ found.chip).total() == pytest.approx(energy["total"], rel=1e-12)
     assert energy["per_query"] * told["trace"]["queries"] == pytest.approx(energy["total"], rel=1e-12)
     assert sum(told["area_m2"]["by_component"].values()) == pytest.approx(told["area_m2"]["total"], rel=1e-12)
     assert told["seconds"] == pytest.approx(sum(found.batch_s), rel=1e-12)

@@ -16,11 +16,14 @@ import mho
 from mho.chip import Chip
 from mho.chip.technology import Technology
 from mho.errors import ChipError, OptionError
-from mho.explore.robustness import Robust, robust
 from mho.files.text import read_yaml
-from mho.machine.bill import Bill
+from mho.machine.bill import Bill, areas, joules_of
+from mho.machine.lookup.service import serve
+from mho.machine.robustness import Robust, robust
 from mho.machine.systolic import run
+from mho.machine.uncertainty import uncertainty
 from tests.command_line import Shell
+from tests.lookup_oracle import chip_of, layout_of, trace_of
 
 SOURCE = "test"
 
@@ -104,6 +107,46 @@ def test_the_same_draw_prices_all_and_another_constant_changes_no_draw(measured:
     twice = robust({"one": measured["aras"], "two": measured["aras"]}, draws=50)
     assert np.array_equal(twice.sampled("one"), twice.sampled("two"))
     assert not np.array_equal(robust(measured, draws=400, seed=4).sampled("aras"), found.sampled("aras"))
+
+
+@pytest.mark.parametrize("name", ["aras", "aras-coherent-baseline", "isaac", "puma", "recross", "sme", "neurram"])
+def test_instances_at_a_chips_own_prices_are_its_area(name: str) -> None:
+    chip = Chip.load(name)
+    counts = areas(chip)
+    total = joules_of(tuple(counts), chip) @ np.array(list(counts.values()))
+    assert total == pytest.approx(chip.roll_up().area_m2.total, rel=1e-12)
+
+
+def test_areas_are_linear_drawn_with_energies_and_compared_like_them(measured: dict[str, Any], found: Robust) -> None:
+    same = found.areas.verdict("aras", "overlap")
+    assert same.decided and "the same area" in str(same)
+    array = found.areas.verdict("array", "overlap")
+    assert array.decided and "less area" in str(array)
+    least, most = array.least, array.most
+    drawn = found.areas.sampled("overlap") - found.areas.sampled("array")
+    assert least <= drawn.min() and drawn.max() <= most
+    chip = measured["aras"].program.chip
+    assert found.areas.energy("aras") == pytest.approx(chip.roll_up().area_m2.total, rel=1e-12)
+    (key, low, high), *_ = found.areas.decided_by("aras")
+    ends = found.constants[key].low, found.constants[key].high
+    assert [found.areas.energy("aras", **{key: end}) for end in ends] == pytest.approx([low, high], rel=1e-12)
+
+
+def test_a_service_of_look_ups_is_priced_and_its_bill_is_its_account() -> None:
+    chip = chip_of()
+    service = serve(trace_of([[0, 1, 2], [5, 3], [7]] * 4), layout_of([list(range(12))]), chip, dimension=8, batch=4)
+    assert (service.bill @ chip).total() == pytest.approx(service.energy_j, rel=1e-12)
+    found = robust({"one": service, "two": service}, draws=50)
+    assert found.energy("one") == pytest.approx(service.energy_j, rel=1e-12)
+    assert found.verdict("one", "two").decided
+
+
+def test_what_is_told_under_a_figure_is_its_interval_and_what_decides(measured: dict[str, Any], found: Robust) -> None:
+    told = uncertainty(measured["aras"], draws=400, seed=3)
+    assert (told["energy_j"]["low"], told["energy_j"]["high"]) == found.interval("aras")
+    assert told["energy_j"]["ranged"] and told["area_m2"]["ranged"]
+    widths = [abs(each["high"] - each["low"]) for each in told["energy_j"]["decided_by"]]
+    assert widths == sorted(widths, reverse=True) and widths[0] > 0
 
 
 def test_alternatives_are_whole_components_and_never_mixed(measured: dict[str, Any], found: Robust) -> None:
@@ -202,5 +245,11 @@ def test_the_command_says_what_decides_and_writes_a_page(shell: Shell, tmp_path:
     assert Robust.from_dict(content).to_dict() == content
     assert [each["name"] for each in content["energies"]] == ["overlap", "aras", "tpu-like"]
     assert "flips at" in (out / "robust.html").read_text("utf-8")
+    under = shell("run", "resnet20", "--schedule", "overlap", "--uncertainty", "--json", "-")
+    assert json.loads(under.out)["uncertainty"]["energy_j"]["low"] > 0
+    beside = shell("compare", "resnet20", "--schedule", "naive,overlap,aras", "--banks", "greedy", "--uncertainty")
+    assert "decided, it is the same over all" in beside.out.replace("\n", " ") and "90.0 % of draws" in beside.out
+    array = shell("baseline", "resnet20", "--uncertainty")
+    assert array.code == 0 and array.out.count("how sure") == 2
     refused = shell("robust", "resnet20", "--schedule", "overlap", "--wanted", "10")
     assert refused.code == 2 and "--wanted" in refused.err

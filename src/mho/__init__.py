@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from mho.chip import Chip
     from mho.core import Core
     from mho.explore import Exploration, Room, Space
-    from mho.explore.robustness import robust
     from mho.machine import execute, verify
     from mho.machine.report import Report, simulate
+    from mho.machine.robustness import robust
     from mho.network import Network, zoo
     from mho.network.samples import Samples
     from mho.network.trace import Trace
@@ -63,7 +63,7 @@ _WHERE = {
     "execute": "mho.machine",
     "explore": "mho.explore",
     "quantise": "mho.number",
-    "robust": "mho.explore.robustness",
+    "robust": "mho.machine.robustness",
     "save": "mho.report.views",
     "simulate": "mho.machine.report",
     "verify": "mho.machine",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -146,6 +147,17 @@ class Costs:
             nodes[role] = self.chip.node if moved else use.technology.node
         return MappingProxyType(nodes)
 
+    def instances(self) -> Iterator[tuple[str, int, int]]:
+        """Yield each role that takes area on the chip, the bytes of a bank (0: it is none), and how many there are."""
+        for role in self.roles:
+            if self.component(role) is None or self.level(role) == "board":
+                continue
+            if role == "global_buffer":
+                banks = () if self.chip.buffer.in_tiles else self.chip.buffer.banks
+                yield from ((role, size, count) for size, count in sorted(Counter(banks).items()))
+            else:
+                yield role, 0, self.count(role)
+
     def area_m2(self, role: str, bank: int | None = None) -> float:
         """Return the area of one instance."""
         return self.figure(role, "area", bank)
@@ -159,13 +171,13 @@ class Costs:
         return self.figure(role, "read_energy", bank) / width, self.figure(role, "write_energy", bank) / width
 
     def paid(self, role: str, event: str, bank: int = 0) -> tuple[Paid, ...]:
-        """Return what a price is made of: of an event of a role, or ("leakage") of a second of an instance of it.
+        """Return what a price is made of: of an event of a role, or ("leakage", "area") of a second, or the area, of an instance.
 
         `bank`: the bytes of the bank of the global buffer that it is of, 0 where it is of none.
         """
         use, size = self._use(role), bank or None
-        if event == "leakage":
-            shares = {"leakage": 1.0}
+        if event in ("leakage", "area"):
+            shares = {event: 1.0}
         elif self.roles[role].per == "access":
             width = self.context(role, size)["port_bits"] / 8
             # The machine counts bytes in and out of a tile buffer together; each is written once and read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from mho.cli.inputs import ModelOptions, load_network, varied
@@ -20,6 +21,7 @@ def baseline(
     input_size: int | None = None,
     sequence: int | None = None,
     shape: list[str] | None = None,
+    uncertainty: bool = False,
     out: Path | None = None,
     target: Target,
 ) -> None:
@@ -36,6 +38,11 @@ def baseline(
         network = load_network(model, ModelOptions(None, None, batch, input_size, sequence, shape), values=False)
         say("counting")
         result = run(network, loaded, dataflow)
+        if uncertainty:
+            from mho.machine.uncertainty import uncertainty as priced
+
+            say("pricing")
+            result = replace(result, uncertainty=priced(result))
         if out is not None:
             save(result, out)
     target.deliver(result, "layers", f"written to {out / 'baseline.html'} and baseline.json" if out else "")

@@ -37,6 +37,7 @@ def compare(
     calibration: Path | None = None,
     key: list[str] | None = None,
     life: Lifetime,
+    uncertainty: bool = False,
     out: Path | None = None,
     target: Target,
 ) -> None:
@@ -67,7 +68,7 @@ def compare(
                 say(f"compiling and simulating: {loaded.name} {chosen.schedule.name}")
                 program = mho.compile(subject, loaded, chosen)
                 reports.append(mho.simulate(program, endurance=life.endurance, rate=life.rate))
-        compared = Comparison.between(*reports)
+        compared = Comparison.between(*reports, uncertainty=uncertainty)
         if out is not None:
             save(compared, out)
     target.deliver(compared, None, f"written to {out / 'compare.html'} and compare.json" if out else "", highlight=True)

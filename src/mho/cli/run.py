@@ -26,6 +26,7 @@ EPILOG = (
     "mho run resnet50 --chip isaac --stream --rate 6000\n\n"
     "mho run resnet50 --chip aras --set layer_order=dataflow --stream --batch 16\n\n"
     "mho run resnet50 --strategy aras --banks greedy --cite\n\n"
+    "mho run resnet50 --uncertainty\n\n"
     "mho run dlrm --trace clicks.npz --verify\n\n"
     "mho run dlrm --trace clicks.npz --arrivals poisson"
 )
@@ -43,6 +44,7 @@ def run(
     samples: SampleFiles,
     life: Lifetime,
     whole: RecommenderOptions,
+    uncertainty: bool = False,
     cite: bool = False,
     out: Path | None = None,
     save: Path | None = None,
@@ -56,17 +58,17 @@ def run(
     strategy = strategy.as_stream() if stream else strategy
     if whole.trace is not None:
         later = {"--stream": stream, "--save": save is not None, "--csv": target.csv_to is not None, "--cite": cite}
-        of_networks = given(reading, "input_size", "sequence", "shape")
+        of_networks = {**given(reading, "input_size", "sequence", "shape"), "--uncertainty": uncertainty}
         refuse(model, {**given(samples), **given(life), **of_networks, **strategy.of_codes(), **later})
         task = RecommenderTask(model, chip or CHIP, overrides, reading, strategy.strategy(), verify, whole)
         raise typer.Exit(int(not run_recommender(task, out=out, target=target)))
     chosen, reading, rounds = _chosen(strategy, reading)
     check_sampled(given(samples), chosen, executed=None if verify else "--verify, ")
     life.check(flows=flows(chosen))
-    given_samples = SampleOptions(samples.data, samples.calibration, samples.key)
-    work = Compiling.of(model, reading, [chosen], given_samples, executes=verify)
+    work = Compiling.of(model, reading, [chosen], SampleOptions(**vars(samples)), executes=verify)
     target.check(out=out, save=save)
     import mho
+    from mho.machine.uncertainty import uncertainty as priced
     from mho.report import views
 
     with progress(target.quiet) as say:
@@ -76,21 +78,26 @@ def run(
         verdict = None
         if executed is not None:
             say("executing the program and the integer reference")
-            taken = executed.first(execution_count(program.network, None)).inputs
-            verdict = mho.verify(program, taken, losses=samples.data is not None)
+            inputs = executed.first(execution_count(program.network, None)).inputs
+            verdict = mho.verify(program, inputs, losses=samples.data is not None)
         say("simulating")
         report = mho.simulate(program, verified=verdict, endurance=life.endurance, rate=life.rate)
+        report.uncertainty = priced(report, seed=reading.seed or 0) if uncertainty else None
         if save is not None:
             program.save(str(save))
         if out is not None:
             views.save(report, out)
-    page = f"report written to {out / 'report.html'}, report.json and trace.json (for Perfetto)" if out else ""
-    told = (page, f"program kept in {save}" if save else "", idle_rounds(program, rounds))
-    target.deliver(report, "layers", *told, highlight=True)
+    target.deliver(report, "layers", *_written(out, save), idle_rounds(program, rounds), highlight=True)
     if cite:
         print_papers(program.papers, target)
     if verdict is not None and not verdict.ok:
         raise typer.Exit(1)
+
+
+def _written(out: Path | None, save: Path | None) -> tuple[str, str]:
+    """Say what was written where."""
+    page = f"report written to {out / 'report.html'}, report.json and trace.json (for Perfetto)" if out else ""
+    return page, f"program kept in {save}" if save else ""
 
 
 def _chosen(strategy: StrategyOptions, reading: ModelOptions) -> tuple[Strategy, ModelOptions, int | None]:

@@ -10,6 +10,7 @@ from mho.errors import OptionError
 from mho.explore.exploration import Exploration
 from mho.machine.bill import KINDS
 from mho.machine.report import Report
+from mho.machine.robustness import robust
 from mho.shown import Columns, columns
 
 
@@ -21,11 +22,18 @@ class Comparison(Exploration):
     needs = ("reports",)
 
     @classmethod
-    def between(cls, *reports: Report) -> Comparison:
-        """Return the comparison of reports. OptionError where there is none."""
+    def between(cls, *reports: Report, uncertainty: bool = False) -> Comparison:
+        """Return the comparison of reports. OptionError where there is none.
+
+        `uncertainty`: with how sure the energies are, each against the first (`mho.robust`), under `sure` in its data.
+        """
         if not reports:
             raise OptionError("a comparison needs at least one report")
-        return cls({"reports": [report.to_dict() for report in reports]}, reports)
+        records = [report.to_dict() for report in reports]
+        if not uncertainty:
+            return cls({"reports": records}, reports)
+        sure = robust(dict(zip(named(records)[1], reports, strict=True)))
+        return cls({"reports": records, "sure": sure.to_dict()}, reports)
 
     def headline(self) -> str:
         """Say what is compared."""

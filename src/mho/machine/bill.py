@@ -9,7 +9,7 @@ What was decided by prices (which banks, which schedule) stays as it was decided
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -24,11 +24,12 @@ Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 KINDS = ("write", "compute", "static", "memory")
-LEAKAGE = "leakage"
+LEAKAGE, AREA = "leakage", "area"
 
 
 class Price(NamedTuple):
-    """What is paid for: an event of a component, or (`LEAKAGE`) that an instance of it is powered for a second.
+    """What is paid for: an event of a component, (`LEAKAGE`) that an instance of it is powered for a second, or (`AREA`) that it is
+    there.
 
     `bank`: the bytes of the bank of the global buffer that a byte passes, or that leaks; 0 where it is no bank's.
     """
@@ -43,6 +44,9 @@ class Paying(Protocol):
 
     def paid(self, role: str, event: str, bank: int = 0) -> tuple[Paid, ...]:
         """Return what a price is made of."""
+
+    def instances(self) -> Iterator[tuple[str, int, int]]:
+        """Yield each component with its bank and how many there are."""
 
 
 class Priced(Protocol):
@@ -172,8 +176,17 @@ class Bill(Shown):
         )
 
 
+def areas(machine: Priced) -> dict[Price, int]:
+    """Return how many instances of each part a machine has: times what `joules_of` gives, in m2, they are its area."""
+    counts: dict[Price, int] = {}
+    for component, bank, count in machine.costs.instances():
+        price = Price(component, AREA, bank)
+        counts[price] = counts.get(price, 0) + count
+    return counts
+
+
 def joules_of(wanted: Sequence[Price], prices: Priced | Mapping[Price, float]) -> Floats:
-    """Return what is paid for each price, in J, shape (prices,): by a chip, or as it is given."""
+    """Return what is paid for each price, in J (m2 for an area), shape (prices,): by a chip, or as it is given."""
     if isinstance(prices, Mapping):
         return np.array([prices[price] for price in wanted], dtype=np.float64)
     return np.array([sum(p.share * p.value for p in prices.costs.paid(*price)) for price in wanted], dtype=np.float64)

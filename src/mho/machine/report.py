@@ -67,7 +67,7 @@ class Report(Outcome):
     once: whoever asks for the latency alone waits for the timing alone. Energies are of one inference in steady state, in J; times
     in s, the inference starting at 0. `verified` is the result of executing the very same program, where that was done
     ("bit-exact on 1 sample"), else None; `losses` what the chip's own converters would make of the sums, where that was
-    measured; `endurance` how long the cells live, where that was asked, else None.
+    measured; `endurance` how long the cells live, where that was asked, else None; `uncertainty` how sure it is.
 
     A report that was read back (`from_dict`, `load`) holds the figures and not the program: its data, tables and headline numbers
     are those of the report that was written, and what needs the program raises ProgramError.
@@ -89,6 +89,7 @@ class Report(Outcome):
         self.losses = losses
         self._lifetime = lifetime
         self._rate_per_s = rate_per_s
+        self.uncertainty: Mapping[str, Any] | None = None
         self._content: Mapping[str, Any] | None = None
 
     @classmethod
@@ -104,7 +105,7 @@ class Report(Outcome):
             )
         report = cls.__new__(cls)
         report._program, report.verified, report.losses = None, content["verified"], None
-        report._lifetime, report._rate_per_s = None, None
+        report._lifetime, report._rate_per_s, report.uncertainty = None, None, content.get("uncertainty")
         report._content = deepcopy(dict(content))
         return report
 
@@ -336,13 +337,14 @@ FIELDS: Mapping[str, Callable[[Report], Any]] = {
     },
     "ports": lambda report: ports_record(report.program, report.timing),
     "time": lambda report: report.breakdown.to_dict(report.program),
+    "uncertainty": lambda report: report.uncertainty,
     "layers": lambda report: record.layer_records(report.program, report.timing, report.account, report.resolution),
     "papers": lambda report: list(report.program.papers),
     "sources": lambda report: {part.component: part.source for part in report.program.chip.roll_up().parts},
     "notes": lambda report: report._notes(),
 }
 """The fields of a report's data in order, each with how it is measured."""
-LATER = frozenset({"basis", "ports", "stream", "time"})
+LATER = frozenset({"basis", "ports", "stream", "time", "uncertainty"})
 """Fields that data may lack, or leave out where there is nothing to tell: what was written before is read as ever."""
 
 
@@ -354,15 +356,14 @@ def simulate(
     endurance: float | None = None,
     rate: float | str | None = None,
 ) -> Report:
-    """Return the report on a program on its chip's machine model: time, energy, area, writes, and how far from the bound.
-
-    Nothing is measured yet but lifetimes and waits, where they are asked for: every part is when it is first asked for. `verified`
-    is mho.verify's result on the same program, or its text, to be shown in the report. `endurance`, the writes that a cell
-    survives, asks for the cells' lifetime in years (ARAS section VII-D) at `rate` inferences per second, or "max", which it is
-    where none is given: as fast as the program runs. Of a stream, `rate` also asks how long requests wait that arrive at random
-    at so many inferences per second (`Report.service`); of one in rounds of several it is for lifetimes alone.
-    Raises OptionError for numbers that are not positive, for a rate alone where there is no stream, and for one that a stream
-    cannot take. Raises ProgramError where the chip times writes by the levels of cells and the program has no weights.
+    """Return the report on a program on its chip's machine model: time, energy, area, writes, and how far from the bound. Nothing
+    is measured yet but lifetimes and waits, where they are asked for: every part is when it is first asked for. `verified` is
+    mho.verify's result on the same program, or its text, to be shown in the report. `endurance`, the writes that a cell survives,
+    asks for the cells' lifetime in years (ARAS section VII-D) at `rate` inferences per second, or "max", which it is where none is
+    given: as fast as the program runs. Of a stream, `rate` also asks how long requests wait that arrive at random at so many
+    inferences per second (`Report.service`); of one in rounds of several it is for lifetimes alone. Raises OptionError for numbers
+    that are not positive, for a rate alone where there is no stream, and for one that a stream cannot take. Raises ProgramError
+    where the chip times writes by the levels of cells and the program has no weights.
 
     `bags`: of a program that gathers rows, those that it serves, whole batches; time and energy of gathering are the mean over
     these. ProgramError where such a program has none, or they are not of its tables (`Program.with_bags`).

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mho.engineering import count, quantity, ratio
+from mho.engineering import count, percent, quantity, ratio
 from mho.explore.comparison import Comparison, named
 from mho.machine.bill import KINDS
+from mho.report.robust import intervals, verdicts
 from mho.report.run import brief_notes, converters, years
 from mho.report.sections import Bar, Bars, Notes, Table, View, synthetic
 
 
-def _table(contents: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Table:
+def _table(contents: Sequence[Mapping[str, Any]], labels: Sequence[str], sure: Mapping[str, Any] | None) -> Table:
     """Lay out reports side by side, measured against the first, whose speed-up is 1."""
     first = contents[0]["latency_s"]
     mappings = [content["strategy"]["mapping"]["choice"] for content in contents]
@@ -26,6 +27,7 @@ def _table(contents: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Tabl
         "× bound": [ratio(content["bound_ratio"]) for content in contents],
         "speed-up": [ratio(first / content["latency_s"]) for content in contents],
         "energy": [quantity(content["energy_j"]["total"], "J") for content in contents],
+        **({} if sure is None else {f"{percent(sure['share'], 1.0)} of draws": intervals(sure)}),
         **{kind: [quantity(content["energy_j"]["by_kind"][kind], "J") for content in contents] for kind in KINDS},
         "pulses": [count(content["writes"]["pulses"]) for content in contents],
     }
@@ -73,7 +75,7 @@ def view(comparison: Comparison) -> View:
         f"{count(model['layers'])} matrix layers, {count(model['weights'])} weights, {count(model['macs'])} MACs, "
         f"batch {model['batch']}; weights: {model['weights_origin']}; {', '.join(chips)}; mho {contents[0]['version']}"
     )
-    pairs = list(zip(labels, contents, strict=True))
+    pairs, sure = list(zip(labels, contents, strict=True)), comparison.content.get("sure")
     bound = "no legal schedule is faster"
     times = [Bar(label, {"": record["latency_s"]}, mark=(record["lower_bound_s"], bound)) for label, record in pairs]
     energies = [Bar(label, {kind: record["energy_j"]["by_kind"][kind] for kind in KINDS}) for label, record in pairs]
@@ -88,10 +90,10 @@ def view(comparison: Comparison) -> View:
         (
             Bars(title="Time of one inference", bars=times, unit="s", where="page"),
             Bars(title="Energy of one inference", bars=energies, unit="J", where="page"),
-            _table(contents, labels),
+            _table(contents, labels, sure),
             Notes(notes=notes, brief=brief_notes(comparison.measured) if comparison.measured else None),
         ),
         [about],
-        (*conditions, *synthetic(model["weights_origin"])),
+        (*verdicts(sure), *conditions, *synthetic(model["weights_origin"])),
         said=conclusion(contents, labels),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mho.engineering import percent, quantity
-from mho.explore.robustness import Robust
+from mho.machine.robustness import Robust
 from mho.report.sections import Figures, Notes, Section, Sentence, Table, View
 
 MOST = 8
@@ -25,16 +25,42 @@ def view(found: Robust) -> View:
         )
         for each in content["energies"]
     ]
-    sections: list[Section] = [Figures(rows=cards, cards=True)]
+    areas = [
+        (each["name"], quantity(each["area_m2"], "m²"), _ends(each["low_m2"], each["high_m2"], "m²"))
+        for each in content["areas"]
+    ]
+    heads = ("design", "area", f"{share} of draws")
+    sections: list[Section] = [Figures(rows=cards, cards=True), Table(title="Area", heads=heads, lines=areas)]
     for each in content["verdicts"]:
         sections += _compared(each, content["constants"])
     sections += [_constants(content), Notes(notes=[*content["notes"], *_sources(content)], brief=content["notes"])]
-    verdicts = [Sentence(each["said"], "good" if each["decided"] else "warn") for each in content["verdicts"]]
     names = ", ".join(each["name"] for each in content["energies"])
     return View(
-        f"How sure: energy of {names}, {content['draws']:,} draws of published constants", sections, sentences=verdicts,
+        f"How sure: energy of {names}, {content['draws']:,} draws of published constants", sections,
+        sentences=[*verdicts(content), *_areas(content)],
         mark=f"mho {content['version']} · robust",
     )  # fmt: skip
+
+
+def verdicts(content: Mapping[str, Any] | None) -> list[Sentence]:
+    """Say of each comparison whether it is decided; nothing where that was not asked."""
+    compared = () if content is None else content["verdicts"]
+    return [Sentence(each["said"], "good" if each["decided"] else "warn") for each in compared]
+
+
+def intervals(content: Mapping[str, Any]) -> list[str]:
+    """Write the interval of each energy."""
+    return [_ends(each["low_j"], each["high_j"], "J") for each in content["energies"]]
+
+
+def _areas(content: Mapping[str, Any]) -> list[Sentence]:
+    """Say of areas that differ whether that is decided."""
+    said = [
+        each
+        for each in content["areas"]
+        if each["said"] is not None and each["area_m2"] != content["areas"][0]["area_m2"]
+    ]
+    return [Sentence(each["said"], "good" if each["decided"] else "warn") for each in said]
 
 
 def _ends(low: float, high: float, unit: str) -> str:
@@ -42,7 +68,8 @@ def _ends(low: float, high: float, unit: str) -> str:
 
 
 def _said(constant: Mapping[str, Any], value: float) -> str:
-    return quantity(value, constant["unit"]) if constant["unit"] else f"{value:.3g} ×"
+    unit = {"m2": "m²"}.get(constant["unit"], constant["unit"])
+    return quantity(value, unit) if unit else f"{value:.3g} ×"
 
 
 def _compared(verdict: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]) -> Iterator[Section]:

@@ -12,6 +12,7 @@ from mho.mapping.told import basis_said, bits_said
 from mho.report.breakdown import breakdown_tables
 from mho.report.sections import Bar, Bars, Figures, Notes, Section, Sentence, Table, Timeline, View
 from mho.report.stream import stream_cards, stream_sections
+from mho.report.sure import sure
 from mho.report.timeline import page_data
 from mho.report.trace import render_trace
 
@@ -95,7 +96,9 @@ def _cards(report: Report, content: Mapping[str, Any]) -> list[tuple[str, str, s
         ("Throughput", f"{count(content['throughput_per_s'])}/s", pace),
         *(stream_cards(stream) if stream else ()),
         ("Energy", quantity(energy, "J"), f"per inference; {quantity(energy / period, 'W')} on average" if period else ""),
+        *sure("energy_j", "J", content.get("uncertainty")),
         ("Area", quantity(area["total"], "m²"), f"the most of it: {parts}" if parts else ""),
+        *sure("area_m2", "m²", content.get("uncertainty")),
         ("Area in use", quantity(used["area_m2"]["total"], "m²"),
          f"{count(used['tiles'])} of {count(used['of']['tiles'])} tiles; {count(used['arrays'])} arrays in them take "
          f"{quantity(used['area_m2']['arrays'], 'm²')}"),

@@ -7,6 +7,7 @@ from mho.machine.systolic.account import PRODUCTS
 from mho.machine.systolic.result import KINDS, Run
 from mho.network.layers import MatrixProduct
 from mho.report.sections import Bar, Bars, Figures, Notes, Table, View
+from mho.report.sure import sure
 
 STATIONARY = {"weight": "weights stay", "input": "inputs stay", "output": "outputs stay"}
 """What stays in the array, in words."""
@@ -33,7 +34,9 @@ def _figures(run: Run) -> Figures:
                 f"of {count(run.systolic.units)} multiply-accumulate units",
             ),
             ("energy", quantity(run.energy_j, "J"), "per inference"),
+            *sure("energy_j", "J", run.uncertainty),
             ("area", quantity(sum(run.systolic.area_m2.values()), "m²"), "array, buffers and vector unit"),
+            *sure("area_m2", "m²", run.uncertainty),
         ],
     )
 

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip.lookup import Reading
+from mho.machine.bill import LEAKAGE, Bill, Charge, Price
 from mho.mapping.embedding.seats import Seats
 from mho.program.lookups import Lookups
 
@@ -97,6 +98,22 @@ def events(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) 
     if "adc_mode_byte" in chip.energy_per_event and chip.costs.count("adc_mode"):
         counts["adc_mode_byte"] = activations * arrays * chip.array.adcs
     return counts | {event: counts[other] for event, other in chip.costs.followers.items() if other in counts}
+
+
+def bill(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) -> Bill:
+    """Return all that energy is paid for, counted apart from what it costs; no layer is told apart."""
+    chip, costs, everything = seats.chip, seats.chip.costs, np.array([-1])
+    charges = [
+        Charge(everything, Price(costs.event_component[event], event), "compute", np.array([float(count)]))
+        for event, count in events(counted, seats, reading, result_bytes).items()
+    ]
+    share = seats.tiles / chip.tiles
+    for component in chip.leakage_w:
+        level = costs.level(component)
+        if costs.may_leak(component) and level != "board":
+            powered = counted.seconds * costs.count(component) * (1.0 if level == "chip" else share)
+            charges.append(Charge(everything, Price(component, LEAKAGE), "static", np.array([powered])))
+    return Bill.of(charges, ())
 
 
 def energy(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) -> dict[tuple[str, str], float]:

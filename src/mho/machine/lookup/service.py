@@ -17,11 +17,12 @@ from mho.chip.lookup import Reading
 from mho.chip.readout import early_note
 from mho.errors import OptionError, TraceError
 from mho.files.outcome import MeasuredOutcome
+from mho.machine.bill import Bill
 from mho.machine.cells import wear
 from mho.machine.energy import account
 from mho.machine.lookup.chunks import CHUNK, chunks
 from mho.machine.lookup.dispatch import dispatch
-from mho.machine.lookup.energy import MEMORY_NOTE, READ_NOTE, energy
+from mho.machine.lookup.energy import MEMORY_NOTE, READ_NOTE, bill, energy
 from mho.machine.lookup.timing import FREE_NOTE, RESULT_BYTES, BatchTimes, time_lookups
 from mho.machine.record import setup_record
 from mho.machine.timing import time_program
@@ -116,6 +117,11 @@ class Service(MeasuredOutcome, BatchTimes):
     def energy(self) -> Mapping[tuple[str, str], float]:
         """Joules by component and kind ("compute", "static")."""
         return energy(self.counted, self.seats, self.reading, RESULT_BYTES)
+
+    @cached_property
+    def bill(self) -> Bill:
+        """All that energy is paid for, counted apart from what it costs (`bill @ chip`)."""
+        return bill(self.counted, self.seats, self.reading, RESULT_BYTES)
 
     @property
     def energy_j(self) -> float:

@@ -1,8 +1,17 @@
 """Time and energy of a network on a systolic array.
 
-Time. Layers run one after another. A layer takes the longer of its work (cycles of the array, operations of the vector unit, the
-combining of its sums among them) and its traffic (bytes / memory bandwidth): buffers are double, so that main memory fills one
-half while the array works from the other, and the first part of a layer comes while the layer before it ends. Weights are loaded
+Time. Layers run one after another, each with work (cycles of the array, operations of the vector unit, the combining of its sums
+among them) and traffic (bytes / memory bandwidth). What of the traffic holds the array up is a choice, `stalls`:
+
+| stalls | a layer takes | inputs that a product loads |
+|---|---|---|
+| hidden | max(work, traffic) | what found no room on the chip |
+| exposed | work + traffic | what found no room on the chip |
+| refetched | work + traffic | all M K of each group, as copies that lie in main memory (im2col) |
+
+`hidden`: buffers are double, so that main memory fills one half while the array works from the other, and the first part of a
+layer comes while the layer before it ends. `exposed`: the array stands still whenever main memory is at work. `refetched`: so too,
+and layers are taken one by one, as SCALE-Sim takes them: inputs come from main memory, window by window. Weights are loaded
 in every inference, as chips of crossbars load theirs that do not fit. Of the ways to carry out a product (`foldings`), each layer
 takes the one that is done first, then the one with the least traffic; the dataflow is one for the whole network, and "best" is the
 one of least time.
@@ -131,7 +140,7 @@ def _record(
     if spec.vector.elements_per_s is not None:
         work += vector_operations(layer, network) / spec.vector.elements_per_s
     memory = moved / spec.memory.bandwidth
-    seconds = max(work, memory)
+    seconds = _together(systolic, work, memory)
     energy: dict[tuple[str, str], float] = defaultdict(float)
     for (event, kind), number in events.items():
         if number:
@@ -152,7 +161,8 @@ def _product(network: Network, i: int, systolic: Systolic, residency: Buffered, 
         weights, kept = float(layer.groups * layer.rows * layer.columns), systolic.weight_bytes / 2
         if weights <= kept and _same_weights_before(network, i):
             weights = 0.0
-        return Product(layer.groups, layer.windows, layer.rows, layer.columns, spilled[0], weights, room, kept)
+        inputs = float(layer.groups * layer.windows * layer.rows) if systolic.spec.stalls == "refetched" else spilled[0]
+        return Product(layer.groups, layer.windows, layer.rows, layer.columns, inputs, weights, room, kept)
     if isinstance(layer, MatrixProduct) and products == "array":
         *groups, windows, outputs = layer.shape
         return Product(math.prod(groups), windows, layer.inner, outputs, spilled[0], spilled[1], room / 2, room / 2)
@@ -165,13 +175,18 @@ def _same_weights_before(network: Network, i: int) -> bool:
     return bool(before) and network.owners[before[-1]] == network.owners[network.layers[i].name]
 
 
+def _together(systolic: Systolic, work_s: float, memory_s: float) -> float:
+    """Return how long work and traffic of a layer take (module docstring)."""
+    return max(work_s, memory_s) if systolic.spec.stalls == "hidden" else work_s + memory_s
+
+
 def _choose(product: Product, systolic: Systolic, dataflow: Dataflow, moved: float) -> Folding:
     """Choose the way that is done first; of equals that with the least traffic; of equals the first, SCALE-Sim's."""
     spec = systolic.spec
 
     def cost(folding: Folding) -> tuple[float, float]:
         traffic = moved + (folding.load_bytes + folding.sum_store_bytes)
-        return max(folding.cycles / spec.frequency_hz, traffic / spec.memory.bandwidth), traffic
+        return _together(systolic, folding.cycles / spec.frequency_hz, traffic / spec.memory.bandwidth), traffic
 
     return min(foldings(product, systolic.grid, dataflow), key=cost)
 

@@ -27,7 +27,8 @@ KINDS = ("compute", "memory", "static")
 class Record:
     """One layer: how its product is carried out (None: not on the array), times in s, bytes of main memory, energy in J.
 
-    `work_s` is that of the array and the vector unit, `memory_s` that of the traffic, `seconds` the longer of the two.
+    `work_s` is that of the array and the vector unit, `memory_s` that of the traffic, `seconds` the longer of the two, or their
+    sum where traffic is not hidden.
     `events` are numbers of events by (event, kind), `energy` joules by (component, kind).
     """
 
@@ -104,6 +105,8 @@ class Run(MeasuredOutcome):
     dataflow: Dataflow
     records: tuple[Record, ...]
     totals: Mapping[Dataflow, Mapping[Any, Totals]]
+    uncertainty: Mapping[str, Any] | None = None
+    """What `mho.machine.uncertainty` found, where it was asked."""
 
     def headline(self) -> str:
         """Say what ran where."""
@@ -226,4 +229,5 @@ class Run(MeasuredOutcome):
             },
             "layers": [record.to_dict(systolic.units) for record in self.records],
             "notes": list(self.notes()),
+            **({} if self.uncertainty is None else {"uncertainty": self.uncertainty}),
         }

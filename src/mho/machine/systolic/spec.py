@@ -7,7 +7,7 @@ the baseline pays for a byte or a multiply-accumulate exactly what a chip of cro
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +53,9 @@ EVENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """Event to the component that pays for it, and the figure that says how much."""
 
+Stalls = Literal["hidden", "exposed", "refetched"]
+STALLS: tuple[Stalls, ...] = ("hidden", "exposed", "refetched")
+"""When the array stands still for main memory (`mho.machine.systolic.account`)."""
 Banks = Annotated[int, Dimension("banks"), Field(ge=1, le=1_000_000)]
 Value = int | float | str | None
 
@@ -91,6 +94,7 @@ class Specification(Part):
     memory: Memory
     vector: VectorUnit
     products: Annotated[Literal["ideal", "array"], Words(("ideal", "array"))]
+    stalls: Annotated[Stalls, Words(STALLS)]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -166,7 +170,9 @@ class Systolic:
         components = {
             key: None if use.component is None else use.component.definition for key, use in self.uses.items()
         }
-        return digest_of({"spec": self.spec.model_dump(mode="json"), "components": components})
+        # Before it could be chosen, all were hidden: what was measured then keeps its digest.
+        told = self.spec.model_dump(mode="json", exclude={"stalls"} if self.spec.stalls == "hidden" else None)
+        return digest_of({"spec": told, "components": components})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Systolic) and self.digest == other.digest
@@ -223,6 +229,10 @@ class Systolic:
             "memory": 1,
         }.get(component, self.units)
 
+    def instances(self) -> Iterator[tuple[str, int, int]]:
+        """Yield each component with 0, as it is no bank of a global buffer, and the instances that take area."""
+        yield from ((component, 0, self.count(component)) for component in COMPONENTS)
+
     @property
     def costs(self) -> Systolic:
         """What its events and parts cost, which it says itself."""
@@ -230,8 +240,8 @@ class Systolic:
 
     def paid(self, role: str, event: str, bank: int = 0) -> tuple[Paid, ...]:
         """Return what a price is made of, as `mho.chip.costs.Costs.paid` does; no figure follows a node."""
-        name = "leakage" if event == "leakage" else EVENTS[event][1]
-        share = 8 / self.spec.buffer.port_bits if role in BUFFERS and event != "leakage" else 1.0
+        name = EVENTS[event][1] if event in EVENTS else event
+        share = 8 / self.spec.buffer.port_bits if role in BUFFERS and event in EVENTS else 1.0
         return (Paid(self.uses[role], name, share, self._figure(role, name), 1.0),)
 
     @cached_property

@@ -1,10 +1,11 @@
-"""How sure energies are: priced by every set of constants that published sources allow, with what decides and what does not.
+"""How sure energies and areas are: priced by every set of constants that published sources allow, with what decides.
 
 found = mho.robust({"overlap": report, "aras": other, "array": baseline})
 found.interval("aras")                     90 % of the draws lie here, in J
 found.verdict("aras", "array")             decided, or undecided with where each constant flips it
 found.tornado("aras", "overlap")           what each constant alone does to the saving
 found.wanted("aras", "overlap", 0.28)      what one would have to believe
+found.areas.interval("aras")               the same of areas, in m2
 
 Energy is linear in the figures of components: what a program is charged for does not depend on them (`mho.machine.bill`). So a draw
 costs a few multiplications, the same draw prices all programs, and the ends of a difference are at ends of the constants, exactly.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
@@ -25,9 +26,10 @@ import numpy.typing as npt
 
 from mho.engineering import percent, quantity
 from mho.errors import OptionError, choices
-from mho.explore.pricing import Alternatives, Constant, Linear, linear
 from mho.files.outcome import MeasuredOutcome, plain
-from mho.machine.bill import Bill
+from mho.machine.bill import Bill, Priced, areas
+from mho.machine.pricing import Alternatives, Constant, Linear, linear
+from mho.machine.verdict import AREA, ENERGY, Flip, Verdict
 from mho.shown import Columns, columns
 from mho.version import __version__
 
@@ -44,62 +46,11 @@ NOTES = (
 
 
 class Measured(Protocol):
-    """What has a bill: a report of a program, or a run of a baseline."""
+    """What has a bill: a report of a program, a service of look-ups, or a run of a baseline."""
 
     @property
     def bill(self) -> Bill:
         """All that energy is paid for."""
-
-
-@dataclass(frozen=True)
-class Flip:
-    """Where one constant alone makes two programs equal, or the alternative that turns them round."""
-
-    constant: str
-    at: str
-    usual: str
-    range: str
-
-    def __str__(self) -> str:
-        """Say it."""
-        if not self.range:
-            return f"{self.at} in place of {self.usual}"
-        return f"{self.constant} {self.at} (here {self.usual}; published {self.range})"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether one program takes less energy than another, whatever the constants within their ranges.
-
-    `least` and `most`: the ends of what it saves in J. `flips`: the constants that alone turn the answer round, within their
-    ranges. `share`: of the draws, those in which it takes less.
-    """
-
-    first: str
-    second: str
-    saving: float
-    least: float
-    most: float
-    flips: tuple[Flip, ...]
-    share: float
-
-    @property
-    def decided(self) -> bool:
-        """True where the sign is the same over all ranges."""
-        return self.least > 0 or self.most < 0
-
-    def __str__(self) -> str:
-        """Say it in a line."""
-        more = "less" if self.saving > 0 else "more"
-        said = f"{self.first} takes {percent(abs(self.saving), 1.0)} {more} energy than {self.second}"
-        if self.decided:
-            return f"{said}: decided, the sign holds over all published ranges"
-        if not self.flips:
-            return (
-                f"{said}: undecided, several constants together turn it round; so in {percent(self.share, 1)} of draws"
-            )
-        flips = "; or ".join(map(str, self.flips))
-        return f"{said}: undecided, flips at {flips}; {self.first} takes less in {percent(self.share, 1)} of draws"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -117,6 +68,7 @@ class Robust(MeasuredOutcome):
         "verdicts",
         "notes",
     )
+    what: ClassVar[str] = ENERGY
 
     energies: Mapping[str, Linear]
     constants: Mapping[str, Constant]
@@ -125,6 +77,13 @@ class Robust(MeasuredOutcome):
     seed: int
     asked: float | None = None
     """The saving over the first for which `wanted` is told."""
+    taken: Mapping[str, Linear] = field(default_factory=dict)
+    """Area in m2 as a linear function of constants, by name, of those that take some."""
+
+    @property
+    def areas(self) -> Robust:
+        """The same of areas: its intervals and verdicts are in m2, under the same draws."""
+        return Areas(self.taken, self.constants, self.alternatives, self.draws, self.seed)
 
     def headline(self) -> str:
         """Say what was priced."""
@@ -175,9 +134,22 @@ class Robust(MeasuredOutcome):
             "constants": [vars(each) for each in self.constants.values()],
             "alternatives": [vars(each) for each in self.alternatives.values()],
             "verdicts": [self._compared(name, names[0]) for name in names[1:]],
+            "areas": [self._area(name, names[0]) for name in names],
             "notes": list(NOTES),
         }
         return plain(content)
+
+    def _area(self, name: str, over: str) -> dict[str, Any]:
+        areas, (low, high) = self.areas, self.areas.interval(name)
+        verdict = None if name == over else areas.verdict(name, over)
+        return {
+            "name": name,
+            "area_m2": areas.energy(name),
+            "low_m2": low,
+            "high_m2": high,
+            "decided": None if verdict is None else verdict.decided,
+            "said": None if verdict is None else str(verdict),
+        }
 
     def _compared(self, name: str, over: str) -> dict[str, Any]:
         verdict, (saving, low, high) = self.verdict(name, over), self.saving(name, over)
@@ -226,10 +198,11 @@ class Robust(MeasuredOutcome):
 
     def verdict(self, name: str, other: str) -> Verdict:
         """Say whether a program takes less energy than another, and what decides it."""
-        least, most = self._ends(name, other)
-        flips = tuple(self.break_even(name, other)) if least <= 0 <= most else ()
+        nothing = 1e-12 * abs(self.energy(other))
+        least, most = (0.0 if abs(end) <= nothing else end for end in self._ends(name, other))
+        flips = tuple(self.break_even(name, other)) if least <= 0 <= most and least != most else ()
         share = float((self.sampled(name) < self.sampled(other)).mean())
-        return Verdict(name, other, self.saving(name, other)[0], least, most, flips, share)
+        return Verdict(name, other, self.saving(name, other)[0], least, most, flips, share, self.what)
 
     def break_even(self, name: str, other: str) -> Iterator[Flip]:
         """Yield where each constant alone, within its range, makes both equal, or turns the difference round."""
@@ -266,6 +239,19 @@ class Robust(MeasuredOutcome):
                 found.append(1 - next(now) / next(now))
             lines.append((key, min(found), max(found)))
         return sorted(lines, key=lambda line: -abs(line[2] - line[1]))
+
+    def decided_by(self, name: str) -> list[tuple[str, float, float]]:
+        """Return for each constant what it alone makes of the energy in J, at its low and high end (of alternatives the least and
+        the most), the widest first.
+        """
+        linear, here = self._linear(name), self.energy(name)
+        lines = [
+            (key, here + rate * (constant.low - constant.value), here + rate * (constant.high - constant.value))
+            for key, rate in linear.rates.items()
+            for constant in [self.constants[key]]
+        ]
+        lines += [(key, here - each[0] + min(each), here - each[0] + max(each)) for key, each in linear.chosen.items()]
+        return sorted(lines, key=lambda line: line[1] - line[2])
 
     def wanted(self, name: str, other: str, saving: float) -> dict[str, float] | None:
         """Return what one would have to believe for a saving: the constants that lie least far from their values, as shares of
@@ -333,6 +319,12 @@ class Robust(MeasuredOutcome):
         }
 
 
+class Areas(Robust):
+    """Areas in m2 under draws of constants: what `Robust` says of energies."""
+
+    what = AREA
+
+
 def _within(values: Floats, share: float) -> tuple[float, float]:
     low, high = np.quantile(values, [(1 - share) / 2, (1 + share) / 2]).tolist()
     return low, high
@@ -341,7 +333,7 @@ def _within(values: Floats, share: float) -> tuple[float, float]:
 def robust(
     measured: Mapping[str, Measured] | Measured, *, draws: int = DRAWS, seed: int = 0, wanted: float | None = None
 ) -> Robust:
-    """Price reports (of `mho.simulate`), and runs of baselines, by draws of all constants whose files say a spread.
+    """Price reports (of `mho.simulate`), services of look-ups, and runs of baselines, by draws of all constants with a spread.
 
     The same draw prices all of them. Figures of one component of one technology are one constant, whatever uses them; components
     with alternatives (`or:` in the chip's file) are drawn as a whole. `wanted`: a saving over the first, of which is told what one
@@ -358,8 +350,21 @@ def robust(
         raise OptionError("a saving that is wanted is a share below 1 of the energy of the first of several")
     constants: dict[str, Constant] = {}
     alternatives: dict[str, Alternatives] = {}
-    energies = {name: linear(each, constants, alternatives) for name, each in measured.items()}
-    return Robust(energies, constants, alternatives, draws, seed, wanted)
+    energies, taken = {}, {}
+    for name, each in measured.items():
+        machine: Priced = _machine(each)
+        bill = each.bill
+        counted = zip(bill.prices, bill.counts.tolist(), strict=True)
+        energies[name] = linear(machine, counted, constants, alternatives)
+        taken[name] = linear(machine, areas(machine).items(), constants, alternatives)
+    return Robust(energies, constants, alternatives, draws, seed, wanted, taken)
+
+
+def _machine(measured: Any) -> Any:
+    """Return what has the prices of a bill: a systolic array, the chip of look-ups, or that of a program."""
+    return next((getattr(measured, name) for name in ("systolic", "chip") if hasattr(measured, name)), None) or (
+        measured.program.chip
+    )
 
 
 __all__ = ["Alternatives", "Constant", "Flip", "Robust", "Verdict", "robust"]

@@ -1,10 +1,10 @@
-"""Energy as a linear function of the constants that sources differ in: the figures of components."""
+"""Energy and area as linear functions of the constants that sources differ in: the figures of components."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from mho.chip.parts import Use
 from mho.chip.spread import Spread
 from mho.engineering import quantity
 from mho.errors import OptionError
-from mho.machine.bill import Bill, Priced
+from mho.machine.bill import Price, Priced
 from mho.units import SI_UNIT
 
 Floats = npt.NDArray[np.float64]
@@ -48,7 +48,8 @@ class Constant:
 
     def said(self, value: float) -> str:
         """Write a value."""
-        return quantity(value, self.unit) if self.unit else f"{value:.3g} times"
+        unit = {"m2": "m²"}.get(self.unit, self.unit)
+        return quantity(value, unit) if unit else f"{value:.3g} times"
 
 
 @dataclass(frozen=True)
@@ -61,20 +62,25 @@ class Alternatives:
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """Energy as a linear function of constants: J that no constant changes, J a unit of each, and J of each alternative."""
+    """Energy (or area) as a linear function of constants: J (m2) that no constant changes, those a unit of each, and those of each
+    alternative.
+    """
 
     fixed: float
     rates: Mapping[str, float]
     chosen: Mapping[str, tuple[float, ...]]
 
 
-def linear(measured: Any, constants: dict[str, Constant], alternatives: dict[str, Alternatives]) -> Linear:
-    """Return the energy of what was measured by constants, which are noted."""
-    bill: Bill = measured.bill
-    machine: Priced = measured.program.chip if hasattr(measured, "program") else measured.systolic
+def linear(
+    machine: Priced,
+    counted: Iterable[tuple[Price, float]],
+    constants: dict[str, Constant],
+    alternatives: dict[str, Alternatives],
+) -> Linear:
+    """Return what counts of prices come to on a machine, by constants, which are noted."""
     fixed, rates, chosen = 0.0, defaultdict[str, float](float), dict[str, Floats]()
     others: dict[str, tuple[Priced, ...]] = {}
-    for price, count in zip(bill.prices, bill.counts.tolist(), strict=True):
+    for price, count in counted:
         for part in machine.costs.paid(*price):
             use, spread = part.use, None if part.use.component is None else part.use.component.spreads.get(part.figure)
             if use.alternatives:
@@ -113,7 +119,7 @@ def _constant(use: Use, figure: str, spread: Spread) -> Constant:
     name = f"{use.name} {figure.replace('_', ' ')}"
     if spread.factors:
         return Constant(name, 1.0, spread.low, spread.high, spread.shape, "", spread.sources)
-    unit = SI_UNIT["power" if figure == "leakage" else "energy"]
+    unit = SI_UNIT[{"leakage": "power", "area": "area"}.get(figure, "energy")]
     return Constant(name, component.figure(figure, {}), spread.low, spread.high, spread.shape, unit, spread.sources)
 
 
