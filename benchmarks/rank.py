@@ -41,12 +41,12 @@ RESULTS = ROOT / "benchmarks" / "rank.json"
 PAGE = ROOT / "docs" / "rank.md"
 SCHEMA = "mho.rank/1"
 DATA = Path(os.environ.get("MHO_DATA", ROOT.parent / "shared" / "data")) / "ctr"
-SPACE = ModelSpace(blocks=3, widths=(16, 32, 64), counts=(4, 8))
-BUDGET = Budget(dimension=8, batch=1024, rate=6e-3, epochs=2)
-ROWS, VALID = 49_152, 8192
+SPACE = ModelSpace(blocks=3, widths=(16, 32, 64, 128), counts=(4, 8))
+BUDGET = Budget(dimension=8)
+ROWS, VALID = 200_704, 8192
 """Records to train on and to choose by, the first ones of the file."""
 JUDGED, SEEDS, OTHERS = 30, 3, 16
-STEPS = 384
+STEPS = 392
 """Of the supernet: as many as four whole trainings."""
 SETS = ("frappe_x1",)
 RESAMPLED = 400
@@ -124,10 +124,24 @@ class Kept:
 def measure(name: str, folder: Path) -> dict[str, Any]:
     """Do what is not done yet for a set, and return the losses, scores and seconds of all models."""
     kept, data, drawn = Kept(folder / f"{name}.jsonl"), clicks(name), models()
+    for task in (each for each in tasks() if not each.seed):
+        kept.of(f"alone {task.place} 0", partial(trained, drawn[task.place], data, 0))
+    scores = _scores(name, folder, kept, data, drawn)
     alone = [
         (task, kept.of(f"alone {task.place} {task.seed}", partial(trained, drawn[task.place], data, task.seed)))
         for task in tasks()
     ]
+    return {
+        "alone": [[task.place, task.seed, each["loss"], each["seconds"]] for task, each in alone],
+        "scores": scores,
+        "supernet_seconds": kept.known["supernet"]["seconds"],
+        "fields": data.fields,
+        "origin": data.origin,
+    }
+
+
+def _scores(name: str, folder: Path, kept: Kept, data: Clicks, drawn: list[Genotype]) -> dict[str, list[list[float]]]:
+    """Train the supernet, and score every model: log losses and seconds, by score."""
     path = folder / f"{name}.safetensors"
     supernet = Supernet.load(path, data) if path.exists() else Supernet(SPACE, data, BUDGET)
     start = process_time()
@@ -141,13 +155,7 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
         ]
         for score in SCORES
     }
-    return {
-        "alone": [[task.place, task.seed, each["loss"], each["seconds"]] for task, each in alone],
-        "scores": {score: [[each["loss"], each["seconds"]] for each in every] for score, every in scores.items()},
-        "supernet_seconds": kept.known["supernet"]["seconds"],
-        "fields": data.fields,
-        "origin": data.origin,
-    }
+    return {score: [[each["loss"], each["seconds"]] for each in every] for score, every in scores.items()}
 
 
 def tau(some: Numbers, others: Numbers) -> float:

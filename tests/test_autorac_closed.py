@@ -1,4 +1,4 @@
-"""Closed formulas against the program: arrays, conversions and ADC energy are its own, everything else is near."""
+"""Closed formulas against the program: arrays, conversions, ADC energy, tiles and area are its own, everything else is near."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from mho.chip import Chip
 from mho.chip.fit import copies_asked, unsized
 from mho.errors import OptionError
 from mho.explore.autorac.closed import ClosedJudge, closed, unchecked
+from mho.explore.autorac.sketch import activation_tiles, most_buffers
 from mho.explore.autorac.space import BASE, CHIP, JointSpace
 from mho.machine.activations import activation_events
 from mho.network.zoo.interaction.space import ModelSpace
 from mho.program.columns import ACTIVATE, columns
+from mho.program.work import coded_tensors
+from mho.schedule.buffer import fewest_banks
 from mho.schedule.sizing import sized
 from mho.strategy import Strategy
 
@@ -48,11 +51,25 @@ def test_arrays_conversions_and_their_energy_are_the_programs(seed: int) -> None
     assert found.adc_j == pytest.approx(report["energy_j"]["by_component"]["adc"], rel=1e-12)
     array_j = sum(count.sum() * chip.costs.energy_per_event.get(event, 0.0) for event, count in events.items())
     assert found.array_j == pytest.approx(array_j, rel=1e-12)
-    # What is estimated: the vector unit, tiles for activations alone, the path.
+    assert found.tiles == chip.tiles and found.area_m2 == pytest.approx(report["area_m2"]["total"], rel=1e-12)
+    # What is estimated: the vector unit, the path.
     assert found.energy_j == pytest.approx(report["energy_j"]["total"], rel=0.1)
-    assert found.tiles <= chip.tiles
-    if found.tiles == chip.tiles:
-        assert found.area_m2 == pytest.approx(report["area_m2"]["total"], rel=1e-12)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32), blocks=st.integers(1, 3), fields=st.integers(1, 30), data=st.data())
+def test_buffers_of_activations_are_those_of_the_network(
+    seed: int, blocks: int, fields: int, data: st.DataObject
+) -> None:
+    models = ModelSpace(blocks=blocks, widths=(4, 64, 768), counts=(2, 48))
+    model = models.genotype(models.drawn(Random(seed)))
+    # Vectors of 2048 numbers fill several buffers together.
+    dimension, order = data.draw(st.sampled_from((16, 2048))), data.draw(st.sampled_from(("dataflow", "sequential")))
+    chip = CHIPS.override({"layer_order": order}, "drawn")
+    network = model.build(fields, dimension)
+    found = activation_tiles(model, fields, dimension, chip)
+    assert found == fewest_banks(network, coded_tensors(network, None), chip, 1)
+    assert dimension == 2048 or found <= most_buffers(model)
 
 
 def test_what_is_not_checked_is_the_same_chip() -> None:
@@ -64,7 +81,7 @@ def test_longer_paths_take_longer_and_copies_share_windows() -> None:
     indices = SPACE.drawn(Random(1))
     model = SPACE.model(indices)
     stream = Strategy().with_(schedule="stream")
-    one, two = (closed(model, FIELDS, DIMENSION, CHIPS, stream, copies) for copies in (1, 2))
+    one, two = (closed(model, FIELDS, DIMENSION, CHIPS, stream, copies) for copies in (1, 8))
     assert two.latency_s < one.latency_s and two.tiles > one.tiles and two.adc_j == one.adc_j
     wider = closed(model, 4 * FIELDS, DIMENSION, CHIPS, stream)
     assert wider.arrays >= one.arrays and np.isfinite(wider.latency_s)

@@ -27,7 +27,7 @@ from mho.training.searched.score import SCORES, Scorer
 from mho.training.searched.supernet import SCORE, Deck, Supernet
 
 SPACE = ModelSpace(blocks=2, widths=(4, 8), counts=(2, 3), weight_bits=(2, 8), input_bits=(4, 8))
-BUDGET = Budget(dimension=4, batch=64, rate=0.02, epochs=3)
+BUDGET = Budget(dimension=4, batch=64, rate=0.02, epochs=3, tables=1.0)
 
 
 def toy(records: int = 900, seed: int = 0) -> Clicks:

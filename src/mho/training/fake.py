@@ -6,7 +6,7 @@ gradients through stochastic neurons", 2013, section 4): for weights everywhere,
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -115,9 +115,14 @@ def _shown(rows: Tensor, scale: Tensor, zero: Tensor, bits: int, symmetric: bool
 
 def coded_input(x: Tensor, low: float, high: float, bits: int) -> Tensor:
     """Return activations as a code of `bits` bits for a range shows them; the gradient passes where nothing was clipped."""
-    code = fit(low, high, bits)
-    coded: Tensor = _Coded.apply(x, float(code.scale), int(code.zero), code.high)  # type: ignore[no-untyped-call]
+    coded: Tensor = _Coded.apply(x, *_code(low, high, bits))  # type: ignore[no-untyped-call]
     return coded
+
+
+@lru_cache(maxsize=1024)
+def _code(low: float, high: float, bits: int) -> tuple[float, int, int]:
+    code = fit(low, high, bits)
+    return float(code.scale), int(code.zero), code.high
 
 
 class _Coded(torch.autograd.Function):

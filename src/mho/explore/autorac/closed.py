@@ -9,9 +9,9 @@ g arrays a group:
     energy       of arrays, drivers, converters, registers, tile buffers and network: the machine's own counts (`window_events`)
     a window     steps x ceil(conversions of the fullest array / ADCs) x period x the share of the bits that are converted
 
-These are the program's numbers exactly. Estimated are the vector unit's operations and what passes between layers, counted operator
-by operator; tiles that are there for activations alone; and the latency: an operator begins when all that it reads is there, and in
-a stream copies share its windows.
+These are the program's numbers exactly, and so are tiles, also those that are there for activations alone (`sketch`), and the area.
+Estimated are the vector unit's operations and what passes between layers, counted operator by operator; and the latency: an
+operator begins when all that it reads is there, and in a stream copies share its windows.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from mho.chip import Chip
 from mho.chip.coding import Coding
 from mho.chip.fit import copies_asked, unsized
 from mho.errors import OptionError
+from mho.explore.autorac.sketch import activation_tiles, most_buffers
 from mho.explore.autorac.space import JointSpace
 from mho.explore.screening import SOURCE
 from mho.explore.space import Value
@@ -167,8 +168,8 @@ def closed(model: Genotype, fields: int, dimension: int, chip: Chip, strategy: S
     elements, products, stored = _between(model, matrices, fields, dimension)
     groups = int(read["groups"].sum())
     tiles = max(1, -(-copies * groups // chip.tile.groups))
-    if chip.buffer.in_tiles:
-        tiles = max(tiles, -(-stored // chip.tile.buffer_bytes), 0 if strategy.get(Schedule).flows else _alive(model))
+    if chip.buffer.in_tiles and tiles < most_buffers(model):
+        tiles = max(tiles, activation_tiles(model, fields, dimension, chip))
     rate = chip.spec.vector.elements_per_s
     vector_s = 0.0 if rate is None else 1.0 / (rate * (tiles if chip.vector.level == "tile" else 1))
     shared = copies if strategy.get(Schedule).flows else 1
@@ -220,17 +221,6 @@ def _between(model: Genotype, matrices: tuple[Matrix, ...], fields: int, dimensi
             elements += count * dimension * (3 if attends else 1) + (4 * count * count if attends else 0)
             products += 2 * count * count * dimension if attends else 0
     return elements, products, outputs + joined + fields * dimension
-
-
-def _alive(model: Genotype) -> int:
-    """Return the most tensors that wait for a reader, each of which has a tile buffer of its own, where operators take turns."""
-    last = {place: step for step, reader in enumerate(model.order) for place in model.needs(reader)}
-    waits = [sum(last.get(place, step) >= step for place in model.order[:step]) for step in range(len(model.order))]
-    return max(waits, default=0) + BESIDE
-
-
-BESIDE = 3
-"""Tensors that an operator has besides those that wait: the input, what it reads and what it makes."""
 
 
 def _latency(model: Genotype, matrices: tuple[Matrix, ...], times: list[float], vector_s: float) -> float:

@@ -40,19 +40,22 @@ STREAM = 7
 @dataclass(frozen=True)
 class Budget:
     """How a model is trained. `dimension` of tables; `batch` records a step; `rate` of Adam (Kingma and Ba 2015), falling in a line
-    to a tenth; `epochs` of a whole training; `spread`: standard deviation of fresh tables. Raises OptionError out of range.
+    to a tenth, `tables` times as high for tables; `epochs` of a whole training; `spread`: standard deviation of fresh tables.
+    Raises OptionError out of range.
     """
 
     dimension: int = 16
     batch: int = 2048
-    rate: float = 4e-3
-    epochs: float = 2.0
+    rate: float = 1e-2
+    epochs: float = 1.0
     spread: float = 0.05
+    tables: float = 3.0
 
     def __post_init__(self) -> None:
         """Check every value."""
         for name, low, high in (
             ("dimension", 1, 4096), ("batch", 2, 1 << 20), ("rate", 1e-8, 1.0), ("epochs", 1e-3, 1e4), ("spread", 1e-8, 10.0),
+            ("tables", 1e-3, 1e3),
         ):  # fmt: skip
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | type(low)) or not low <= value <= high:
@@ -119,12 +122,18 @@ class Alone:
         """Train for so many steps, the rate falling over them; `frozen` tables stay. Returns the mean loss of the last tenth."""
         losses: list[float] = []
         parameters = [*self.graph.parameters(), *([] if frozen else [self.tables])]
-        optimiser = torch.optim.Adam(parameters, lr=self.budget.rate)
+        share = [1.0] * len(parameters) if frozen else [*(1.0 for _ in self.graph.parameters()), self.budget.tables]
+        groups = [
+            {"params": [each for each, own in zip(parameters, share, strict=True) if own == rate], "rate": rate}
+            for rate in sorted(set(share))
+        ]
+        optimiser = torch.optim.Adam(groups, lr=self.budget.rate, fused=True)
         self.graph.train()
         with flushed():
             for step, (x, y) in enumerate(batches(self.clicks.train, self.budget.batch, steps, self.seed)):
                 self.graph.light = step < LIGHT * steps
-                optimiser.param_groups[0]["lr"] = self.budget.rate * (1.0 - 0.9 * step / steps)
+                for group in optimiser.param_groups:
+                    group["lr"] = group["rate"] * self.budget.rate * (1.0 - 0.9 * step / steps)
                 score = self.graph(self.vectors(x))[OUTPUT].squeeze(1)
                 loss = nn.functional.binary_cross_entropy_with_logits(score, torch.from_numpy(y.astype(np.float32)))
                 optimiser.zero_grad(set_to_none=True)
