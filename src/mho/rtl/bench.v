@@ -25,7 +25,7 @@ endmodule
 
 // Gives words.hex to the group as it can take them, and writes what leaves it, and when windows begin, to out.txt.
 module bench;
-  reg clk = 0, rst = 0;
+  reg clk = 0, rst = 1;
   always #5 clk = ~clk;
   reg [{word_top}:0] words [0:{last_word}];
   reg [{word_top}:0] word;
@@ -37,6 +37,7 @@ module bench;
   mho_arrays black_box(.clk(clk), .block(block_driving), .drive(drive), .negative(negative), .convert(convert), .index(index), .codes(codes));
   initial begin
     out = $fopen("out.txt", "w");
+    #1;
 {zeros}
     {dump}
   end
@@ -45,7 +46,11 @@ module bench;
     $fwrite(out, "B %0d\n", cycle);
     block_driving <= block_next;
   end
-  always @(negedge clk) begin
+  integer resets = 3;
+  always @(negedge clk) if (resets > 0) begin
+    resets = resets - 1;
+    rst = resets > 0;
+  end else begin
     cycle <= cycle + 1;
     ready_now = ready;
     if (window_begins) block_next = block_loading;

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from amaranth.back.verilog import YosysError
-
-from mho.errors import OptionError
 from mho.rtl.group import Group
 from mho.rtl.part import Part, parts_in, verilog_of, wrapped
 from mho.rtl.plan import ACCUMULATOR_BITS, Plan
@@ -12,13 +9,8 @@ from mho.version import __version__
 
 
 def verilog(plan: Plan) -> str:
-    """Return the Verilog of a group's periphery; OptionError where Amaranth finds no Yosys to write it with."""
-    try:
-        return head(plan) + verilog_of(Group(plan))
-    except YosysError as error:
-        raise OptionError(
-            f'Amaranth writes Verilog through Yosys: pip install "mho[rtl]" brings it ({error})'
-        ) from None
+    """Return the Verilog of a group's periphery."""
+    return head(plan) + verilog_of(Group(plan))
 
 
 def head(plan: Plan) -> str:

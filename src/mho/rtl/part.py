@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from amaranth.back import rtlil, verilog
 from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from mho.rtl.tidy import tidy
+from mho.rtl.writer import module_text
 
 
 def width(low: int, high: int) -> Any:
@@ -76,17 +75,13 @@ def parts_in(part: Part) -> list[Part]:
 
 def verilog_of(top: Part) -> str:
     """Return a design as Verilog, its parts behind one another."""
-    library, texts = Library(), []
+    library, text, names = Library(), "", set[str]()
     library.add(top)
-    names: list[str] = []
     while len(names) < len(library.parts):
         part = next(part for name, part in library.parts.items() if name not in names)
-        names.append(part.part)
-        texts.append(rtlil.convert(part, name=part.part, emit_src=False))
-    # One call of Yosys for all modules: starting it takes longer than what it does.
-    text = verilog._convert_rtlil_text("\n".join(texts), strip_internal_attrs=True, write_verilog_opts=["-noattr"])
-    comments = {name: part.comment() for name, part in library.parts.items()}
-    return tidy(text, comments)
+        names.add(part.part)
+        text += f"{part.comment()}\n{module_text(part, part.part)}\n"
+    return text
 
 
 def wrapped(text: str, columns: int = 120) -> Iterable[str]:

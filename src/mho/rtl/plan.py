@@ -25,8 +25,9 @@ ACCUMULATOR_BITS = 32
 """As the accumulators of all presets have."""
 UNIT = -1
 """The output of the slot that sums a unit column."""
-MOST_CYCLES = 4096
-"""The most cycles of the logic's clock that a conversion and the overhead of a step may take."""
+MOST_CYCLES, MOST_PARTS = 4096, 8
+"""The most cycles of the logic's clock that a conversion and the overhead of a step may take; and a conversion alone, where these
+have no common measure."""
 
 
 @dataclass(frozen=True)
@@ -197,11 +198,17 @@ class Plan:
 
     @cached_property
     def clock_s(self) -> Fraction:
-        """Cycle of the logic: the longest that divides both a conversion and the overhead, or else the time of a conversion."""
+        """Cycle of the logic: the longest that divides both a conversion and the overhead; where that is too short, the part of a
+        conversion with which the overhead, rounded up, is longest by the least.
+        """
         conversion, overhead = self._times
         both = conversion.denominator * overhead.denominator
         common = Fraction(math.gcd(int(conversion * both), int(overhead * both)), both)
-        return common if (conversion + overhead) / common <= MOST_CYCLES else conversion
+        if (conversion + overhead) / common <= MOST_CYCLES:
+            return common
+        return min(
+            (conversion / parts for parts in range(1, MOST_PARTS + 1)), key=lambda cycle: -(-overhead // cycle) * cycle
+        )
 
     @property
     def conversion_cycles(self) -> int:
