@@ -32,7 +32,7 @@ TEMPLATE = Path(__file__).with_name("bench.v")
 
 
 def bench_text(group: Group, stimulus: Stimulus, words: int, dump: str = "") -> str:
-    """Return the test bench of a group for a run of so many words; `dump`: a file that takes what toggles."""
+    """Return the test bench of a group for a run of so many words; `dump`: instances of which all changes go to toggles.vcd."""
     plan, cases = group.plan, []
     layout, free = fields(plan), "!(loaded && loads == 0 && !window_begins)"
     ports = {"block": "block_loading", "codes": "load_codes", "bits": "invert_bits", "adc": "invert_adc"}
@@ -70,7 +70,7 @@ def bench_text(group: Group, stimulus: Stimulus, words: int, dump: str = "") -> 
         arrays_top=plan.arrays - 1,
         number_bits=group.output_shape.width, wide=WIDE, made_bits=plan.input_bits, op_top=OPERATION_BITS - 1,
         cases="\n".join(cases),
-        dump=f'$dumpfile("{dump}"); $dumpvars(0, group);' if dump else "",
+        dump=f'if (!dumped) begin dumped = 1; $dumpfile("toggles.vcd"); $dumpvars(1, {dump}); end' if dump else "",
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ endmodule
 // Gives words.hex to the group as it can take them, and writes what leaves it, and when windows begin, to out.txt.
 module bench;
   reg clk = 0, rst = 1;
+  integer resets = 3, dumped = 0;
   always #5 clk = ~clk;
   reg [{word_top}:0] words [0:{last_word}];
   reg [{word_top}:0] word;
@@ -39,14 +40,14 @@ module bench;
     out = $fopen("out.txt", "w");
     #1;
 {zeros}
-    {dump}
   end
   reg [{arrays_top}:0] ready_now;
   always @(posedge clk) if (window_begins) begin
     $fwrite(out, "B %0d\n", cycle);
     block_driving <= block_next;
+    {dump}
   end
-  integer resets = 3;
+
   always @(negedge clk) if (resets > 0) begin
     resets = resets - 1;
     rst = resets > 0;

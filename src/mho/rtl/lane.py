@@ -39,8 +39,11 @@ class ShiftAdd(Part):
         signed = low < 0 or plan.coding.inverts or any(s < 0 for turn in lane.turns for s in turn.significance)
         addend = Signal(width(-reach if signed else 0, reach))
         slot = Signal(width(0, len(lane.slots) - 1))
-        starts, valid, fresh, again = (Signal(name=name) for name in ("starts", "valid", "fresh_code", "again_code"))
-        m.d.sync += [valid.eq(self.convert), fresh.eq(self.fresh), again.eq(self.again)]
+        starts, valid, fresh, again, shift = (
+            Signal(name=name) for name in ("starts", "valid", "fresh_code", "again_code", "shift_code")
+        )
+        # What is said of a step is kept with the code: with the last of a pass the next begins.
+        m.d.sync += [valid.eq(self.convert), fresh.eq(self.fresh), again.eq(self.again), shift.eq(self.shift)]
         with m.If(self.convert), m.Switch(self.index):
             for index, turn in enumerate(lane.turns):
                 with m.Case(index):
@@ -50,10 +53,12 @@ class ShiftAdd(Part):
                         term = code * significance
                         terms.append(Mux(self.invert[adc], -term, term) if plan.coding.inverts else term)
                     m.d.sync += [addend.eq(balanced(terms)), slot.eq(turn.slot), starts.eq(turn.starts)]
-        self._add(m, addend, slot, starts, valid, fresh, again)
+        self._add(m, addend, slot, starts, valid, fresh, again, shift)
         return m
 
-    def _add(self, m: Module, addend: Any, slot: Any, starts: Any, valid: Any, fresh: Any, again: Any) -> None:
+    def _add(
+        self, m: Module, addend: Any, slot: Any, starts: Any, valid: Any, fresh: Any, again: Any, shift: Any
+    ) -> None:
         """Add to the sum of a slot, with one adder for all of them."""
         lane = self.lane
         sizes = sorted({size for _, size in self.plan.steps})
@@ -64,7 +69,7 @@ class ShiftAdd(Part):
             for number, total in enumerate(sums):
                 with m.Case(number):
                     m.d.comb += now.eq(total)
-        doubled = now << sizes[0] if len(sizes) == 1 else Mux(self.shift, now << sizes[1], now << sizes[0])
+        doubled = now << sizes[0] if len(sizes) == 1 else Mux(shift, now << sizes[1], now << sizes[0])
         with m.If(~starts | again):
             m.d.comb += begun.eq(now)
         with m.Elif(~fresh):

@@ -64,7 +64,7 @@ class _Writer:
                 self.ports.append(f"  input {_range(width)}{name};")
             self._place(0, start, width, name)
         self.ports += [f"  output {_range(len(value))}{name};" for name, value in top.ports_o.items()]
-        cells = [(number, cell) for number, cell in enumerate(self.netlist.cells) if number]
+        cells = [(number, cell) for number, cell in enumerate(self.netlist.cells) if number and not _empty(cell)]
         for number, cell in cells:
             self._declare(number, cell)
         for number, cell in cells:
@@ -134,6 +134,9 @@ class _Writer:
                 whole = low == 0 and high == width - 1
                 parts.append(name if whole else f"{name}[{high}]" if low == high else f"{name}[{high}:{low}]")
             at = stop
+        if not parts:
+            # The address of the only word of a memory.
+            return "1'h0"
         return parts[0] if len(parts) == 1 else "{" + ", ".join(parts) + "}"
 
     def _cell(self, number: int, cell: Any) -> Iterator[str]:
@@ -243,6 +246,11 @@ def _one(patterns: Sequence[str]) -> int | None:
     if len(patterns) != 1 or len(cared) > 1 or (cared and cared[0][1] != "1"):
         return None
     return cared[0][0] if cared else ALWAYS
+
+
+def _empty(cell: Any) -> bool:
+    """Say whether a cell has no bit: what a product with 0 is, before it is extended."""
+    return 0 in (getattr(cell, "width", 1), len(getattr(cell, "default", "-")), len(getattr(cell, "data", "-")))
 
 
 def _value(cell: int, width: int, start: int = 0) -> Any:

@@ -1,0 +1,128 @@
+"""What a liberty library says of its cells: area, leakage, and the energy that a toggle of each pin takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mho.errors import OptionError
+
+MOST_BYTES = 1 << 28
+"""The largest library that is read."""
+TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([{}();:,])|([^\s{}();:,"\\]+)', re.DOTALL)
+UNITS = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
+
+
+@dataclass
+class Entry:
+    """A group of a liberty file: its kind, its name, what is said in it, and the groups in it."""
+
+    kind: str
+    name: str
+    said: dict[str, str] = field(default_factory=dict)
+    inside: list[Entry] = field(default_factory=list)
+
+    def all(self, kind: str) -> Iterator[Entry]:
+        """Yield the groups of a kind in it."""
+        return (each for each in self.inside if each.kind == kind)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell: `area` in um2, `leakage` in W; `capacitance` of each input in F; `internal`: the joules that a toggle of a pin takes
+    within the cell, the mean of rising and falling, at the shortest transition and the least load of the library's tables.
+    """
+
+    area: float
+    leakage: float
+    capacitance: Mapping[str, float]
+    internal: Mapping[str, float]
+    outputs: frozenset[str]
+    register: bool
+
+
+@dataclass(frozen=True)
+class Library:
+    """The cells of a library by name, and its supply in V."""
+
+    name: str
+    voltage: float
+    cells: Mapping[str, Cell]
+
+    @classmethod
+    def load(cls, path: Path) -> Library:
+        """Read a liberty file, or raise OptionError."""
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            raise OptionError(f"--liberty {path}: there is no such file of at most {MOST_BYTES >> 20} MiB")
+        top = _read(re.sub(r"/\*.*?\*/", " ", path.read_text(errors="replace"), flags=re.DOTALL), path)
+        voltage = _number(top.said.get("nom_voltage", "0"))
+        if top.kind != "library" or not voltage or not any(top.all("cell")):
+            raise OptionError(f"--liberty {path}: not a library with nom_voltage and cells")
+        size, unit = (top.said.get("capacitive_load_unit", "1 pf") + " pf").split()[:2]
+        farad = _number(size) * UNITS.get(unit.lower().removesuffix("f"), 1e-12)
+        watt = _unit(top.said.get("leakage_power_unit", "1nW"), "w")
+        joule = farad * _unit(top.said.get("voltage_unit", "1V"), "v") ** 2
+        return cls(top.name, voltage, {each.name: _cell(each, farad, joule, watt) for each in top.all("cell")})
+
+
+def _read(text: str, path: Path) -> Entry:
+    """Return the outermost group of a text."""
+    root = Entry("", "")
+    stack, words = [root], list[str]()
+    for quoted, mark, word in TOKEN.findall(text):
+        if mark == "{":
+            stack.append(Entry(words[0], " ".join(words[1:])))
+            stack[-2].inside.append(stack[-1])
+        elif mark == "}" and len(stack) > 1:
+            stack.pop()
+        elif mark in (";", ")", "}"):
+            if mark == ";" and words:
+                stack[-1].said.setdefault(words[0], " ".join(words[1:]))
+            if mark == ")" and words and words[0] in ("values", "index_1", "index_2", "capacitive_load_unit"):
+                stack[-1].said.setdefault(words[0], " ".join(words[1:]))
+        else:
+            words += [] if mark else [word or quoted.replace("\\", " ")]
+            continue
+        if mark != ")" or words[:1] in (["values"], ["index_1"], ["index_2"], ["capacitive_load_unit"]):
+            words = []
+    if len(stack) != 1 or len(root.inside) != 1:
+        raise OptionError(f"--liberty {path}: not a liberty file, whose braces close")
+    return root.inside[0]
+
+
+def _cell(entry: Entry, farad: float, joule: float, watt: float) -> Cell:
+    capacitance, internal, outputs = dict[str, float](), dict[str, float](), set[str]()
+    for pin in entry.all("pin"):
+        if pin.said.get("direction") == "output":
+            outputs.add(pin.name)
+        else:
+            capacitance[pin.name] = _number(pin.said.get("capacitance", "0")) * farad
+        # Of arcs from several pins one is taken by a toggle: their mean; rising and falling follow one another.
+        powers = [
+            _number(table.said["values"].replace(",", " ").split()[0])
+            for power in pin.all("internal_power") for table in (*power.all("rise_power"), *power.all("fall_power"))
+            if table.said.get("values")
+        ]  # fmt: skip
+        if powers:
+            internal[pin.name] = sum(powers) / len(powers) * joule
+    return Cell(
+        _number(entry.said.get("area", "0")), _number(entry.said.get("cell_leakage_power", "0")) * watt, capacitance, internal,
+        frozenset(outputs), any(entry.all("ff")),
+    )  # fmt: skip
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def _unit(text: str, letter: str) -> float:
+    found = re.fullmatch(rf"([\d.]*)\s*([a-z]?){letter}", text.strip().lower())
+    return float(found[1] or 1) * UNITS.get(found[2], 1.0) if found else 1.0
+
+
+__all__ = ["Cell", "Library"]
