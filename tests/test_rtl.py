@@ -23,7 +23,7 @@ from tests.command_line import Shell
 pytest.importorskip("amaranth", reason="the package amaranth is not installed")
 
 from mho import rtl
-from mho.rtl.synthesis import modules_of
+from mho.rtl.liberty import Library
 
 TOLD = {"mnsim": (208, 207.294)}
 """Presets whose windows take other cycles than the timing model has, since a step's overhead is no whole number of conversions."""
@@ -168,21 +168,54 @@ def _quiet(folder: Path, *words: str) -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+@pytest.mark.skipif(
+    not (shutil.which("yosys") and shutil.which("iverilog")), reason="Yosys or Icarus Verilog is not on this machine"
+)
 def test_a_small_library_is_enough_to_synthesise(tmp_path: Path) -> None:
-    """A library of our own, of round areas: all cells are mapped, and modules add up to the whole."""
-    if not shutil.which("yosys"):
-        pytest.skip("yosys is not on this machine")
-    library = tmp_path / "ours.lib"
-    library.write_text(LIBRARY)
+    """A library of our own, of round figures: gates compute what the program does, roles share out the modules' area and energy,
+    and a chip that uses what was written differs from its origin by these roles alone.
+    """
+    path = tmp_path / "ours.lib"
+    path.write_text(LIBRARY)
     chip = Chip.load("aras").override(
-        {"array.rows": 8, "array.columns": 8, "array.adcs": 2, "group.arrays": 1}, source="small"
+        {"array.rows": 20, "array.columns": 8, "array.adcs": 2, "group.arrays": 1}, source="small"
     )
-    plan = rtl.Plan.of(chip, 4, 4)
-    made = rtl.synthesise(plan, rtl.verilog(plan), library)
-    assert {"mho_group", "mho_serialiser", "mho_lane_0", "mho_requantiser"} <= {module.name for module in made.modules}
-    lanes = next(module for module in made.modules if module.name == "mho_lane_0")
-    assert lanes.count == 2 and lanes.area > 0
-    assert made.area == sum(module.count * module.area for module in made.modules) and "mho_lane_0" in made.table()
+    network, x = _network(1, 2, 3), np.random.default_rng(3).normal(size=(4, 2, 4, 4))
+    program = mho.compile(mho.number.quantise(network, x, bits="4/3", requantise=8), chip)
+    layer = rtl.layer_of(program, "conv", x, windows=2)
+    made = rtl.synthesise(layer.plan, rtl.verilog(layer.plan), path, 180e-9, layer)
+    assert made.compared == 8 and not made.different and made.node == 130e-9
+    by_name = {module.name: module for module in made.modules}
+    lanes = [module for module in made.modules if module.name.startswith("mho_lane")]
+    assert sum(module.count for module in lanes) == 2 and all(module.area > module.sums > 0 for module in lanes)
+    older = (130 / 180) ** 2 * 1e-12
+    assert made.figures["shift_add"].area * 2 == pytest.approx(sum((m.area - m.sums) * m.count for m in lanes) * older)
+    held = by_name["mho_columns"].area + sum(m.sums * m.count for m in lanes)
+    assert made.figures["output_register"].area == pytest.approx(held * older)
+    assert all(figure.data and figure.clock for figure in made.figures.values())
+    for name, text in rtl.files(made).items():
+        (tmp_path / name).write_text(text)
+    changed = Chip.load(tmp_path / "chip.yaml")
+    base = chip.override({"scaling": "stillmaker"}, source="as there")
+    apart = {event for event, energy in changed.energy_per_event.items() if energy != base.energy_per_event[event]}
+    assert apart == {"shift_add", "input_register_byte", "output_register_byte", "accumulate"}
+    assert changed.energy_per_event["shift_add"] == pytest.approx(made.scaled("shift_add")[1], rel=1e-4)
+    assert "mho_lane_0" in made.table() and "bit-exact" in made.table()
+
+
+def test_a_library_is_read_in_its_units(tmp_path: Path) -> None:
+    """Areas, capacitances, and internal energies in units of capacitance times squared volts; what is no library is refused."""
+    path = tmp_path / "ours.lib"
+    path.write_text(LIBRARY)
+    library = Library.load(path)
+    nand = library.cells["NAND"]
+    assert (library.name, library.voltage, nand.area, nand.outputs) == ("ours", 1.5, 2.0, {"Y"})
+    assert nand.capacitance == {"A": pytest.approx(2e-15), "B": pytest.approx(2e-15)}
+    assert nand.internal == {"Y": pytest.approx(3.5e-15)} and nand.leakage == pytest.approx(5e-9)
+    assert library.cells["DFF"].register and library.cells["DFF"].internal["C"] == pytest.approx(6e-15)
+    path.write_text("library(x) {")
+    with pytest.raises(OptionError, match="braces"):
+        Library.load(path)
 
 
 def test_the_page_shows_the_modules_of_the_design() -> None:
@@ -190,17 +223,6 @@ def test_the_page_shows_the_modules_of_the_design() -> None:
     page = (Path(__file__).parent.parent / "docs" / "rtl.md").read_text(encoding="utf-8")
     shown = "".join(f"    {line}\n" for line in rtl.outline(rtl.Plan.of(Chip.load("aras"))).splitlines())
     assert shown in page
-
-
-def test_counts_go_down_the_hierarchy() -> None:
-    """What stands twice in a part that stands three times stands six times."""
-    stat = (
-        "=== mho_group ===\n   Number of cells:    4\n     a    1\n     mho_b    3\n   Chip area for module '\\mho_group': 1.5\n"
-        "=== mho_b ===\n   Number of cells:    5\n     a    3\n     mho_c    2\n   Chip area for module '\\mho_b': 2.0\n"
-        "=== mho_c ===\n   Number of cells:    7\n     a    7\n   Chip area for module '\\mho_c': 4.0\n"
-    )
-    found = {module.name: (module.count, module.cells, module.area) for module in modules_of(stat)}
-    assert found == {"mho_group": (1, 1, 1.5), "mho_b": (3, 3, 2.0), "mho_c": (6, 7, 4.0)}
 
 
 def test_the_command_refuses_what_it_cannot_do(
@@ -226,14 +248,17 @@ def test_layers_that_it_does_not_serve_are_named() -> None:
         rtl.layer_of(squeezed, "conv", x)
 
 
-LIBRARY = """library(ours) {
-  cell(BUF) { area: 2; pin(A) { direction: input; } pin(Y) { direction: output; function: "A"; } }
-  cell(NOT) { area: 1; pin(A) { direction: input; } pin(Y) { direction: output; function: "A'"; } }
-  cell(NAND) { area: 2; pin(A) { direction: input; } pin(B) { direction: input; }
-    pin(Y) { direction: output; function: "(A*B)'"; } }
-  cell(NOR) { area: 2; pin(A) { direction: input; } pin(B) { direction: input; }
-    pin(Y) { direction: output; function: "(A+B)'"; } }
-  cell(DFF) { area: 8; ff(IQ, IQN) { clocked_on: C; next_state: D; }
-    pin(C) { direction: input; clock: true; } pin(D) { direction: input; } pin(Q) { direction: output; function: "IQ"; } }
-}
+POWER = 'internal_power() { rise_power(scalar) { values("3"); } fall_power(scalar) { values("4"); } }'
+LIBRARY = f"""library(ours) {{ /* round figures */
+  nom_voltage : 1.5; voltage_unit : "1V"; capacitive_load_unit (1, ff); leakage_power_unit : "1nW"; time_unit : "1ns";
+  cell(BUF) {{ area: 2; pin(A) {{ direction: input; capacitance: 2; }} pin(Y) {{ direction: output; function: "A"; {POWER} }} }}
+  cell(NOT) {{ area: 1; pin(A) {{ direction: input; capacitance: 2; }} pin(Y) {{ direction: output; function: "A'"; {POWER} }} }}
+  cell(NAND) {{ area: 2; cell_leakage_power : 5; pin(A) {{ direction: input; capacitance: 2; }}
+    pin(B) {{ direction: input; capacitance: 2; }} pin(Y) {{ direction: output; function: "(A*B)'"; {POWER} }} }}
+  cell(NOR) {{ area: 2; pin(A) {{ direction: input; capacitance: 2; }}
+    pin(B) {{ direction: input; capacitance: 2; }} pin(Y) {{ direction: output; function: "(A+B)'"; {POWER} }} }}
+  cell(DFF) {{ area: 8; ff(IQ, IQN) {{ clocked_on: C; next_state: D; }}
+    pin(C) {{ direction: input; clock: true; capacitance: 3; internal_power() {{ rise_power(scalar) {{ values("6"); }} }} }}
+    pin(D) {{ direction: input; capacitance: 2; }} pin(Q) {{ direction: output; function: "IQ"; {POWER} }} }}
+}}
 """

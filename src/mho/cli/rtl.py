@@ -14,11 +14,12 @@ from mho.errors import OptionError
 
 if TYPE_CHECKING:
     from mho.cli.outputs import Say
+    from mho.rtl.layer import Layer
     from mho.rtl.plan import Plan
 
 EPILOG = (
     "mho rtl aras --out out/rtl\n\n"
-    "mho rtl isaac --set array.adcs=4 --out out/rtl --liberty cells.lib\n\n"
+    "mho rtl isaac --set array.adcs=4 --out out/rtl --liberty cells.lib --node 45\n\n"
     "mho run model.onnx --requantise 24 --verify --save kept.mho && mho rtl kept.mho --layer conv1 --out out/rtl"
 )
 
@@ -32,6 +33,7 @@ def rtl(
     simulator: str | None = None,
     data: Path | None = None,
     liberty: Path | None = None,
+    node: float | None = None,
     out: Path,
 ) -> None:
     """Write the digital side of a group of arrays as Verilog; with a program, run a layer of it through a test bench.
@@ -52,27 +54,30 @@ def rtl(
         raise OptionError(f"--set: {chip_or_program} is compiled already and brings its chip")
     if program and layer is None:
         raise OptionError("a program is run layer by layer; name one with --layer (mho list tells them)")
+    if (liberty is None) != (node is None):
+        raise OptionError("--liberty FILE needs --node NM, the node that the library is of, and the other way round")
     check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     with progress(False) as say:
         from mho import rtl as logic
 
-        plan, ok = _plan(chip_or_program, overrides) if not program else None, True
+        ready, ok = None, True
         if layer is not None:
             ready, ok = _run(chip_or_program, layer, windows or 8, simulator, data, out, say)
-            plan = ready
-        assert plan is not None
+        plan = _plan(chip_or_program, overrides) if ready is None else ready.plan
         say("writing Verilog")
         text = logic.verilog(plan)
         write_text(out / "group.v", text)
         typer.echo(
             f"written to {out / 'group.v'}: {len(text.splitlines())} lines; {plan.window_cycles} cycles a window"
         )
-        if liberty is not None:
+        if liberty is not None and node is not None:
             say("synthesising")
-            made = logic.synthesise(plan, text, liberty)
-            write_text(out / "synthesis.txt", made.table())
+            made = logic.synthesise(plan, text, liberty, node * 1e-9, ready)
+            for name, content in logic.files(made).items():
+                write_text(out / name, content)
             typer.echo(made.table())
+            ok = ok and not made.different
     if not ok:
         raise typer.Exit(1)
 
@@ -87,8 +92,8 @@ def _plan(name: str, overrides: list[str] | None) -> Plan:
 
 def _run(
     path: str, layer: str, windows: int, simulator: str | None, data: Path | None, out: Path, say: Say
-) -> tuple[Plan, bool]:
-    """Co-simulate a layer, write what was found, and return its periphery and whether all was equal."""
+) -> tuple[Layer, bool]:
+    """Co-simulate a layer, write what was found, and return it and whether all was equal."""
     import json
 
     from mho import rtl as logic
@@ -102,4 +107,4 @@ def _run(
     found = logic.cosimulate(ready, simulator, out)
     write_text(out / "rtl.json", json.dumps(found.to_dict(), indent=1) + "\n")
     typer.echo(str(found))
-    return ready.plan, found.ok
+    return ready, found.ok

@@ -16,6 +16,17 @@ from mho.rtl.cosimulate import CoSimulation, cosimulate
 from mho.rtl.emit import outline, verilog
 from mho.rtl.layer import Layer, layer_of
 from mho.rtl.plan import Plan
-from mho.rtl.synthesis import Synthesis, synthesise
+from mho.rtl.synthesis import Synthesis, files, synthesise
 
-__all__ = ["CoSimulation", "Layer", "Plan", "Synthesis", "cosimulate", "layer_of", "outline", "synthesise", "verilog"]
+__all__ = [
+    "CoSimulation",
+    "Layer",
+    "Plan",
+    "Synthesis",
+    "cosimulate",
+    "files",
+    "layer_of",
+    "outline",
+    "synthesise",
+    "verilog",
+]

@@ -88,7 +88,7 @@ def cosimulate(layer: Layer, simulator: str | None = None, folder: Path | None =
     `folder` keeps group.v, bench.v and what they read, of the last part of the layer; else they are written into one that goes.
     """
     which, group, text = chosen(simulator), Group(layer.plan), None
-    compared = codes = different = 0
+    numbers = codes = different = 0
     first: Difference | None = None
     apart: list[int] = []
     for part in layer.parts:
@@ -97,13 +97,13 @@ def cosimulate(layer: Layer, simulator: str | None = None, folder: Path | None =
         else:
             text = text or verilog(layer.plan)
             observed = _in_folder(text, group, part, which, folder)
-        some, wrong, difference = _compared(part, observed, layer.windows)
-        compared, different, first = compared + some, different + wrong, first or difference
+        some, wrong, difference = compared(part, observed, layer.windows)
+        numbers, different, first = numbers + some, different + wrong, first or difference
         codes += some if part.codes is None else some // 2
         apart += [] if observed.apart is None or part.stimulus.reloads else [observed.apart]
     plan = layer.plan
     return CoSimulation(
-        layer.name, observed.simulator, len(layer.windows), compared, codes, different, first, min(apart, default=None),
+        layer.name, observed.simulator, len(layer.windows), numbers, codes, different, first, min(apart, default=None),
         plan.window_cycles, float(plan.timed_cycles), drain_cycles(plan), plan.loads, layer.bits,
     )  # fmt: skip
 
@@ -116,12 +116,12 @@ def _in_folder(text: str, group: Group, part: Part, simulator: str, folder: Path
         return in_verilog(place, simulator)
 
 
-def _compared(part: Part, observed: Observed, windows: tuple[int, ...]) -> tuple[int, int, Difference | None]:
+def compared(part: Part, observed: Observed, windows: tuple[int, ...]) -> tuple[int, int, Difference | None]:
     """Compare what left the arrays with what should: how many numbers, how many others, and the first of these."""
     seen: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for array, number, v, code in observed.outputs:
         seen.setdefault((array, number), []).append((v, code))
-    compared = different = 0
+    count = different = 0
     first: Difference | None = None
     for (array, number), output in np.ndenumerate(part.outputs):
         if output < 0:
@@ -133,12 +133,12 @@ def _compared(part: Part, observed: Observed, windows: tuple[int, ...]) -> tuple
                 pairs.append(("code", int(part.codes[w, array, number]), 1))
             for what, wanted, place in pairs:
                 got = found[w][place] if w < len(found) else None
-                compared += 1
+                count += 1
                 if got != wanted:
                     different += 1
                     if first is None or window < first.window:
                         first = Difference(window, array, int(output), what, wanted, got)
-    return compared, different, first
+    return count, different, first
 
 
-__all__ = ["CoSimulation", "Difference", "cosimulate"]
+__all__ = ["CoSimulation", "Difference", "compared", "cosimulate"]

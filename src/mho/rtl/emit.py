@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from mho.rtl.group import Group
-from mho.rtl.part import Part, parts_in, verilog_of, wrapped
+from mho.rtl.part import Library, wrapped
 from mho.rtl.plan import ACCUMULATOR_BITS, Plan
 from mho.version import __version__
 
 
 def verilog(plan: Plan) -> str:
     """Return the Verilog of a group's periphery."""
-    return head(plan) + verilog_of(Group(plan))
+    return head(plan) + "".join(Library(Group(plan)).texts.values())
 
 
 def head(plan: Plan) -> str:
@@ -34,17 +36,14 @@ def head(plan: Plan) -> str:
 
 def outline(plan: Plan) -> str:
     """Return the modules of a design, each indented under the one that holds it, with how often it does."""
-    lines: list[str] = []
+    lines, parts = list[str](), Library(Group(plan)).parts
 
-    def visit(part: Part, depth: int, count: int) -> None:
-        lines.append(f"{'  ' * depth}{part.part}{f' x {count}' * (count > 1)}")
-        inside: dict[str, list[Part]] = {}
-        for each in parts_in(part):
-            inside.setdefault(each.part, []).append(each)
-        for alike in inside.values():
-            visit(alike[0], depth + 1, len(alike))
+    def visit(name: str, depth: int, count: int) -> None:
+        lines.append(f"{'  ' * depth}{name}{f' x {count}' * (count > 1)}")
+        for inside, times in Counter(part.part for part in parts[name].inside).items():
+            visit(inside, depth + 1, times)
 
-    visit(Group(plan), 0, 1)
+    visit("mho_group", 0, 1)
     return "\n".join(lines) + "\n"
 
 

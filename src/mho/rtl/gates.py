@@ -29,7 +29,7 @@ hierarchy -check -top mho_group
 proc; check -assert
 synth -noabc -top mho_group
 dfflibmap -liberty cells.lib
-tee -q -o abc.txt abc -liberty cells.lib -script +strash;ifraig;scorr;dc2;dch,-f;map;topo;buffer,-c;topo;upsize;dnsize;stime
+tee -q -o abc.txt abc -liberty cells.lib -script +strash;ifraig;scorr;dc2;dch,-f;map{timed}
 opt_clean -purge
 rename -enumerate -pattern n_%
 write_json gates.json
@@ -38,6 +38,8 @@ design -reset
 read_liberty cells.lib
 write_verilog -noattr cells.v
 """
+TIMED = ";topo;buffer,-c;topo;upsize;dnsize;stime"
+"""What ABC does where the library has delays: drives large loads by larger gates, and tells the longest path."""
 SUMS = re.compile(r"sum_\d+")
 """Outputs of a lane that are running sums: their registers are output registers."""
 
@@ -67,6 +69,7 @@ class Mapped:
     yosys: str
     modules: tuple[Gates, ...]
     netlist: Mapping[str, Any]
+    verilog: str
     texts: tuple[str, str]
 
 
@@ -81,7 +84,7 @@ def mapped(text: str, liberty: Path) -> Mapped:
     with tempfile.TemporaryDirectory(prefix="mho.rtl.") as scratch:
         folder = Path(scratch)
         (folder / "group.v").write_text(text)
-        (folder / "synthesis.ys").write_text(SCRIPT)
+        (folder / "synthesis.ys").write_text(SCRIPT.format(timed=TIMED if library.timed else ""))
         shutil.copy(liberty, folder / "cells.lib")
         done = subprocess.run(
             [program, "-q", "-s", "synthesis.ys"], cwd=folder, capture_output=True, text=True, check=False
@@ -94,7 +97,7 @@ def mapped(text: str, liberty: Path) -> Mapped:
     version = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stdout.split(" (")[0].strip()
     counts = Counter(module for _, module in instances(netlist))
     modules = tuple(_gates(name, counts[name], netlist[name], library, timed) for name in counts)
-    return Mapped(library, version, modules, netlist, texts)
+    return Mapped(library, version, modules, netlist, text, texts)
 
 
 def _timed(text: str) -> dict[str, float]:
@@ -156,24 +159,33 @@ class Toggled:
 
 
 def toggled(design: Mapped, group: Group, part: Part) -> tuple[Observed, dict[str, Toggled]]:
-    """Run a part of a layer through the design in cells, in Icarus; return what left it, and the energy of one of each module."""
+    """Run a part of a layer in Icarus, array 0 and what all share in cells; return what left it, and the energy by module."""
     if not shutil.which("iverilog"):
         raise OptionError(
             "energy from what toggles needs Icarus Verilog on this machine (Debian: apt-get install iverilog)"
         )
     first: dict[str, str] = {}
     for path, module in instances(design.netlist):
-        first.setdefault(module, path)
+        if module != "mho_group":
+            first.setdefault(module, path)
     with tempfile.TemporaryDirectory(prefix="mho.rtl.") as scratch:
         folder = Path(scratch)
         gates, cells = design.texts
         # Registers begin with 0, so that nothing unknown stays in gates whose logic would mask it.
         cells = re.sub(r"^  reg (\w+);$", r"  reg \1 = 1'b0;", cells, flags=re.MULTILINE)
-        (folder / "group.v").write_text(gates + cells)
+        (folder / "group.v").write_text(_mixed(design.verilog, gates) + cells)
         write_bench(folder, group, part.stimulus, ", ".join(first.values()))
         observed = in_verilog(folder, "icarus")
         counts = _changes(folder / "toggles.vcd", {path: module for module, path in first.items()}, design.netlist)
     return observed, {module: _energy(design, module, counts[module]) for module in first}
+
+
+def _mixed(text: str, gates: str) -> str:
+    """Return a design in which the first instance of each part of the group is in cells, and others are as they were written."""
+    top = text.index("module mho_group(")
+    end = text.index("endmodule", top)
+    first = re.sub(r"^  (mho_\w+) (\w+_0|serialiser|sequencer)\(", r"  \1_gates \2(", text[top:end], flags=re.MULTILINE)
+    return text[:top] + first + text[end:] + re.sub(r"\b(mho_\w+)\b", r"\1_gates", gates)
 
 
 def _changes(path: Path, wanted: Mapping[str, str], netlist: Mapping[str, Any]) -> dict[str, Counter[int]]:

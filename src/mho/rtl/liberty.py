@@ -45,10 +45,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Library:
-    """The cells of a library by name, and its supply in V."""
+    """The cells of a library by name, its supply in V, and whether it has delays."""
 
     name: str
     voltage: float
+    timed: bool
     cells: Mapping[str, Cell]
 
     @classmethod
@@ -64,7 +65,12 @@ class Library:
         farad = _number(size) * UNITS.get(unit.lower().removesuffix("f"), 1e-12)
         watt = _unit(top.said.get("leakage_power_unit", "1nW"), "w")
         joule = farad * _unit(top.said.get("voltage_unit", "1V"), "v") ** 2
-        return cls(top.name, voltage, {each.name: _cell(each, farad, joule, watt) for each in top.all("cell")})
+        timed = any(
+            pin.said.get("direction") == "output" and any(pin.all("timing"))
+            for cell in top.all("cell")
+            for pin in cell.all("pin")
+        )
+        return cls(top.name, voltage, timed, {each.name: _cell(each, farad, joule, watt) for each in top.all("cell")})
 
 
 def _read(text: str, path: Path) -> Entry:

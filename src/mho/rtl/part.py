@@ -54,34 +54,21 @@ class Part(wiring.Component):  # type: ignore[misc]
 
 
 class Library:
-    """The modules of a design, each once."""
+    """The modules of a design, each once, from the outermost in, and the Verilog of each."""
 
-    def __init__(self) -> None:
+    def __init__(self, top: Part) -> None:
         self.parts: dict[str, Part] = {}
+        self.texts: dict[str, str] = {}
+        self.add(top)
+        while len(self.texts) < len(self.parts):
+            name, part = next((name, part) for name, part in self.parts.items() if name not in self.texts)
+            self.texts[name] = f"{part.comment()}\n{module_text(part, name)}\n"
 
     def add(self, part: Part) -> None:
         """Take a part, if none of its name is known."""
         if part.part not in self.parts:
             self.parts[part.part] = part
             part.library = self
-
-
-def parts_in(part: Part) -> list[Part]:
-    """Return the parts that a part places, by working it out."""
-    part.inside.clear()
-    part.elaborate(None)
-    return part.inside
-
-
-def verilog_of(top: Part) -> str:
-    """Return a design as Verilog, its parts behind one another."""
-    library, text, names = Library(), "", set[str]()
-    library.add(top)
-    while len(names) < len(library.parts):
-        part = next(part for name, part in library.parts.items() if name not in names)
-        names.add(part.part)
-        text += f"{part.comment()}\n{module_text(part, part.part)}\n"
-    return text
 
 
 def wrapped(text: str, columns: int = 120) -> Iterable[str]:

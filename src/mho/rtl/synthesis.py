@@ -1,135 +1,244 @@
-"""What the periphery takes in gates: cells and area of each module with a liberty library, beside what the chip's file says.
+"""What the periphery takes in gates, beside what the chip's file says, and as a technology that chips may use.
 
-Yosys maps flip-flops and logic to the library's cells, module by module, so that what is there several times is mapped once. Wires
-and clock tree are not in it, and memories of parameters and accumulators are flip-flops, since no macro is at hand.
+Memories of parameters and accumulators are flip-flops, since no macro is at hand. Wires and clock tree are not in it.
 """
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from mho.chip import Chip
+from mho.chip.scaling import stillmaker
 from mho.errors import OptionError
+from mho.rtl.cosimulate import compared
+from mho.rtl.gates import Gates, Mapped, Toggled, mapped, toggled
+from mho.rtl.group import Group
+from mho.rtl.layer import Layer
 from mho.rtl.plan import Plan
+from mho.version import __version__
 
-ROLES = {
-    "input_register": ("mho_serialiser",),
-    "shift_add": ("mho_lane",),
-    "output_register": ("mho_columns",),
-    "accumulator": ("mho_accumulators",),
-}
-"""Roles of a chip, and the modules whose own cells stand for them."""
+OLDEST = 130e-9
+"""The oldest node that the rule of `mho.chip.scaling` knows."""
+OLDER_SUPPLY = 1.3
+"""Its supply, in V."""
+NAME = "synthesised"
+PER = {"shift_add": "addition", "input_register": "byte", "output_register": "byte", "accumulator": "addition"}
 
 
 @dataclass(frozen=True)
-class Module:
-    """A module: how often a group has it, its own cells and area (that of modules in it left out, in the library's unit), for
-    each.
+class Figure:
+    """A role's area (m2) and leakage (W) of one instance of the chip, and J an event, of data and of the clock; None where nothing
+    was run. At the library's node, or at 130 nm where that is older.
     """
 
-    name: str
-    count: int
-    cells: int
     area: float
+    leakage: float
+    data: float | None
+    clock: float | None
+
+    @property
+    def energy(self) -> float | None:
+        """Joules of an event."""
+        return None if self.data is None or self.clock is None else self.data + self.clock
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Synthesis:
-    """A group's periphery in a library's cells. `longest`: logic levels or time as Yosys's `ltp` counts cells on the longest
-    path.
+    """A group's periphery in a library's cells; `node` in m, `figures` by role; `run` says what was run for the energies, `equal`
+    and `compared` what came of it.
     """
 
-    chip: str
+    plan: Plan
     library: str
     yosys: str
-    modules: tuple[Module, ...]
-    longest: int | None
-    published: Mapping[str, float | None]
+    node: float
+    given_node: float
+    modules: tuple[Gates, ...]
+    figures: Mapping[str, Figure]
+    run: str | None
+    compared: int
+    different: int
 
     @property
     def area(self) -> float:
-        """The area of a group's periphery."""
+        """The area of a group's periphery, in um2 of the library."""
         return sum(module.count * module.area for module in self.modules)
 
     @property
-    def cells(self) -> int:
-        """The cells of a group's periphery."""
-        return sum(module.count * module.cells for module in self.modules)
+    def slowest(self) -> Gates | None:
+        """The module with the longest path."""
+        return max((m for m in self.modules if m.delay_s is not None), key=lambda m: m.delay_s or 0.0, default=None)
 
-    def of(self, role: str) -> float:
-        """Return the area of the modules that stand for a role, of a group."""
-        return sum(m.count * m.area for m in self.modules if m.name.startswith(ROLES[role]))
+    def scaled(self, role: str) -> tuple[float, float | None]:
+        """Return a role's area and energy at the chip's own node."""
+        rule, figure, node = stillmaker(), self.figures[role], self.plan.chip.node
+        energy = None if figure.energy is None else figure.energy * rule.factor("energy", self.node, node)
+        return figure.area * rule.factor("area", self.node, node), energy
+
+    def published(self, role: str) -> tuple[float, float]:
+        """Return a role's area and energy as the chip's file has them."""
+        chip = self.plan.chip
+        (event,) = chip.costs.roles[role].events
+        return chip.costs.area_m2(role), chip.energy_per_event[event]
 
     def table(self) -> str:
         """Return the modules as a table of text, and roles beside what the chip's file says."""
-        lines = [f"{'module':<24}{'count':>6}{'cells':>9}{'area of all':>14}"]
-        lines += [f"{m.name:<24}{m.count:>6}{m.cells:>9}{m.count * m.area:>14.1f}" for m in self.modules]
+        lines = [f"{'module':<20}{'count':>6}{'cells':>8}{'area um2':>12}{'of all':>13}{'path ns':>9}"]
+        for m in self.modules:
+            path = "-" if m.delay_s is None else f"{m.delay_s * 1e9:.2f}"
+            lines.append(f"{m.name:<20}{m.count:>6}{m.cells:>8}{m.area:>12.0f}{m.count * m.area:>13.0f}{path:>9}")
+        cells = sum(m.count * m.cells for m in self.modules)
         lines += [
-            f"{'all':<24}{'':>6}{self.cells:>9}{self.area:>14.1f}",
+            f"{'all':<20}{'':>6}{cells:>8}{'':>12}{self.area:>13.0f}",
             "",
-            f"{'role':<24}{'gates':>12}{'chip file, um2':>18}",
+            f"At {self.plan.chip.node * 1e9:g} nm, one each:",
         ]
-        for role, published in self.published.items():
-            lines.append(f"{role:<24}{self.of(role):>12.1f}{'-' if published is None else f'{published:.1f}':>18}")
+        lines.append(f"{'role':<17}{'gates um2':>11}{'chip file':>11}{'gates pJ':>10}{'chip file':>11}")
+        for role in self.figures:
+            (area, energy), (own, charged) = self.scaled(role), self.published(role)
+            shown = "-" if energy is None else f"{energy * 1e12:.4f}"
+            lines.append(f"{role:<17}{area * 1e12:>11.1f}{own * 1e12:>11.1f}{shown:>10}{charged * 1e12:>11.4f}")
+        if self.run:
+            exact = "bit-exact" if not self.different else f"{self.different} DIFFER"
+            lines += ["", f"Energy of {self.run}: {self.compared} sums and codes of the gates, {exact}."]
         return "\n".join(lines) + "\n"
 
-
-def synthesise(plan: Plan, text: str, liberty: Path) -> Synthesis:
-    """Map a group's Verilog to the cells of a liberty library. OptionError where there is no Yosys, or it fails."""
-    if shutil.which("yosys") is None:
-        raise OptionError("--liberty needs yosys on this machine (Debian: apt-get install yosys)")
-    if not liberty.is_file():
-        raise OptionError(f"--liberty {liberty}: there is no such file")
-    with tempfile.TemporaryDirectory(prefix="mho.rtl.") as scratch:
-        folder = Path(scratch)
-        (folder / "group.v").write_text(text)
-        library = liberty.resolve()
-        script = (
-            f"read_verilog group.v; hierarchy -check -top mho_group; synth -top mho_group; dfflibmap -liberty {library}; "
-            f"abc -liberty {library}; opt_clean; check; tee -o stat.txt stat -liberty {library}; flatten; tee -o path.txt ltp -noff"
+    def technology(self) -> dict[str, Any]:
+        """Return the roles as a technology file's content, or raise OptionError where no energy was measured."""
+        plan = self.plan
+        made = (
+            f"mho {__version__}: Verilog of a group of {plan.chip.name} ({plan.arrays} arrays of {plan.rows} rows of weights and "
+            f"{plan.outputs} outputs, {plan.adcs} ADCs, codes of {plan.code_bits} bits), mapped by {self.yosys} to {self.library}; "
+            f"energy of {self.run}, data and a clock that is never gated; without wires, clock tree and glitches"
         )
-        done = subprocess.run(["yosys", "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise OptionError(f"yosys failed: {(done.stderr or done.stdout).strip()[-600:]}")
-        counted = modules_of((folder / "stat.txt").read_text())
-        path = re.search(r"\(length=(\d+)\)", (folder / "path.txt").read_text())
-    version = subprocess.run(["yosys", "-V"], capture_output=True, text=True, check=False).stdout.strip()
-    return Synthesis(plan.chip.name, liberty.name, version, counted, int(path[1]) if path else None, published(plan))
+        if self.given_node > self.node:
+            made += (
+                f"; from {self.given_node * 1e9:g} nm to {self.node * 1e9:g} nm with constant fields: area by the square of the "
+                "feature size, energy by feature size and square of the supply"
+            )
+        components = {}
+        for role, figure in self.figures.items():
+            if figure.energy is None:
+                raise OptionError("a technology is written of a layer that was run; name a program and --layer")
+            values = {
+                "energy": (figure.energy * 1e12, "pJ"),
+                "area": (figure.area * 1e12, "um2"),
+                "leakage": (figure.leakage, "W"),
+            }
+            components[role] = {"per": PER[role], "scales": {"value": "digital", "source": "synthesis"}} | {
+                key: {"value": float(f"{value:.5g}"), "unit": unit, "source": "synthesis"}
+                for key, (value, unit) in values.items()
+            }
+        return {
+            "schema": "mho.technology/1", "name": NAME, "description": f"The periphery of {plan.chip.name}, synthesised.",
+            "sources": {"synthesis": made}, "node": {"value": round(self.node * 1e9, 6), "unit": "nm", "source": "synthesis"},
+            "components": components,
+        }  # fmt: skip
+
+    def chip(self) -> Chip:
+        """Return the chip with what was synthesised in place of its file's constants, digital parts scaled to its node."""
+        content = self.chip_content()
+        technologies = {**self.plan.chip.to_dict()["technologies"], NAME: self.technology()}
+        return Chip.from_dict({**content, "technologies": technologies})
+
+    def chip_content(self) -> dict[str, Any]:
+        """Return that chip as the content of a chip file, which stands beside `synthesised.yaml`."""
+        content = {key: value for key, value in self.plan.chip.to_dict().items() if key != "technologies"}
+        use = {role: {"use": NAME, "source": "periphery"} for role in self.figures}
+        return {
+            **content, "name": f"{self.plan.chip.name}-{NAME}", "components": {**content["components"], **use},
+            "sources": {**content["sources"], "periphery": f"synthesised by mho rtl: {NAME}.yaml"},
+            "scaling": {"value": "stillmaker", "source": "periphery"},
+        }  # fmt: skip
 
 
-def modules_of(text: str) -> tuple[Module, ...]:
-    """Read what `stat -liberty` prints of each module, and how often the top has it."""
-    own: dict[str, tuple[int, float]] = {}
-    inside: dict[str, dict[str, int]] = {}
-    for name, body in re.findall(r"^=== (mho_\w+) ===\n(.*?)(?=^===|\Z)", text, flags=re.MULTILINE | re.DOTALL):
-        cells = re.search(r"Number of cells:\s+(\d+)", body)
-        area = re.search(r"Chip area for module[^:]*: ([\d.]+)", body)
-        children = {
-            child: int(count) for child, count in re.findall(r"^\s+(mho_\w+)\s+(\d+)\s*$", body, flags=re.MULTILINE)
-        }
-        own[name] = int(cells[1] if cells else 0) - sum(children.values()), float(area[1]) if area else 0.0
-        inside[name] = children
-    counts: dict[str, int] = {}
+def synthesise(plan: Plan, text: str, liberty: Path, node: float, layer: Layer | None = None) -> Synthesis:
+    """Map a group's Verilog to the cells of a library made at `node` (m), and run the first part of a layer in them.
 
-    def visit(name: str, times: int) -> None:
-        counts[name] = counts.get(name, 0) + times
-        for child, count in inside.get(name, {}).items():
-            visit(child, times * count)
+    Raises OptionError where there is no Yosys, or it fails, or, with a layer, where there is no Icarus.
+    """
+    design = mapped(text, liberty)
+    different = number = 0
+    run, energies = None, None
+    if layer is not None:
+        part, windows = layer.parts[0], len(layer.parts[0].stimulus.windows)
+        observed, energies = toggled(design, Group(plan), part)
+        number, different, _ = compared(part, observed, layer.windows)
+        run = f"{windows} windows of layer {layer.name}"
+    figures = _figures(plan, design, energies, 1 if layer is None else len(layer.parts[0].stimulus.windows))
+    area, energy, reached = 1.0, 1.0, max(node, 0.0)
+    if node > OLDEST:
+        # The rule does not reach as far; constant fields do for the first step.
+        reached, area = OLDEST, (OLDEST / node) ** 2
+        energy = OLDEST / node * (OLDER_SUPPLY / design.library.voltage) ** 2
+    moved = {
+        role: Figure(
+            f.area * area, f.leakage, None if f.data is None else f.data * energy, None if f.clock is None else f.clock * energy
+        )
+        for role, f in figures.items()
+    }  # fmt: skip
+    return Synthesis(
+        plan, design.library.name, design.yosys, reached, node, design.modules, moved, run, number, different
+    )  # fmt: skip
 
-    visit("mho_group", 1)
-    return tuple(Module(name, counts[name], *own[name]) for name in counts if name in own)
+
+def _figures(plan: Plan, design: Mapped, energies: Mapping[str, Toggled] | None, windows: int) -> dict[str, Figure]:
+    """Return the figures of the roles that the modules of a group stand for.
+
+    A lane's registers of running sums, and the chain that hands them on, are the output register; the rest of it is the
+    shift-adders. The serialiser of a group is shared out among its arrays, the accumulators of a tile among as many as it has.
+    """
+    chip = plan.chip
+    lanes = [m for m in design.modules if m.name.startswith("mho_lane")]
+    (columns,), (sums,), (serialiser,) = (
+        [m for m in design.modules if m.name == name] for name in ("mho_columns", "mho_accumulators", "mho_serialiser")
+    )
+    steps = plan.read.all_steps
+    adders = chip.costs.count("accumulator") / (chip.groups * plan.arrays)
+    # Of each role: modules, of each the part that counts (0: all but running sums, 1: these), how often an array has it; instances
+    # and events a window of an array.
+    parts: dict[str, tuple[list[tuple[Gates, int, float]], float, float]] = {
+        "shift_add": ([(m, 0, m.count / plan.arrays) for m in lanes], chip.array.adcs, plan.conversions * steps),
+        "input_register": ([(serialiser, 0, 1 / plan.arrays)], 1, plan.rows * plan.input_bits / 8),
+        "output_register": (
+            [*((m, 1, m.count / plan.arrays) for m in lanes), (columns, 0, 1.0)], 1, plan.outputs * chip.sum_bytes() * steps,
+        ),
+        "accumulator": ([(sums, 0, 1.0)], adders, plan.outputs),
+    }  # fmt: skip
+    figures = {}
+    for role, (own, instances, events) in parts.items():
+        if chip.costs.component(role) is None:
+            continue
+        area = sum((m.sums if kept else m.area - m.sums) * count for m, kept, count in own)
+        leakage = sum(m.leakage * (m.sums / m.area if kept else 1 - m.sums / m.area) * count for m, kept, count in own)
+        data = clock = None
+        if energies is not None:
+            data = sum(_joules(energies[m.name], kept)[0] * count for m, kept, count in own) / (events * windows)
+            clock = (
+                sum(_joules(energies[m.name], kept)[1] * count for m, kept, count in own) * plan.window_cycles / events
+            )
+        figures[role] = Figure(area / instances * 1e-12, leakage / instances, data, clock)
+    return figures
 
 
-def published(plan: Plan) -> dict[str, float | None]:
-    """Return the area in um2 that the chip's file gives the parts of a group, None for a role that it does not have."""
-    parts = plan.chip.roll_up().parts
-    areas = {role: sum(part.area_m2 for part in parts if part.component == role) for role in ROLES}
-    return {role: area * 1e12 / plan.chip.groups if area else None for role, area in areas.items()}
+def _joules(energy: Toggled, kept: int) -> tuple[float, float]:
+    if kept:
+        return energy.sums_data, energy.sums_clock
+    return energy.data - energy.sums_data, energy.clock - energy.sums_clock
 
 
-__all__ = ["Module", "Synthesis", "modules_of", "published", "synthesise"]
+def files(made: Synthesis) -> dict[str, str]:
+    """Return what is written of a synthesis: a table, and with energies a technology and a chip that uses it."""
+    texts = {"synthesis.txt": made.table()}
+    if made.run:
+        for name, content in ((f"{NAME}.yaml", made.technology()), ("chip.yaml", made.chip_content())):
+            texts[name] = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    return texts
+
+
+__all__ = ["Figure", "Synthesis", "files", "synthesise"]
