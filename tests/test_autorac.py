@@ -13,11 +13,13 @@ import yaml
 import mho
 from mho.chip import Chip
 from mho.errors import OptionError
-from mho.explore.autorac.choosing import picked
+from mho.explore.autorac.choosing import chosen_of, picked
+from mho.explore.autorac.finals import LOST
+from mho.explore.autorac.forms import forms
+from mho.explore.autorac.learning import Judged, front_of
 from mho.explore.autorac.outcome import COSTS, SEARCHED, Autorac
 from mho.explore.autorac.run import autorac
 from mho.explore.autorac.space import JointSpace
-from mho.explore.walk import Found
 from mho.machine.recommender import load
 from mho.network.clicks import Clicks
 from mho.network.zoo.interaction.space import ModelSpace
@@ -30,8 +32,8 @@ SMALL = JointSpace(
     {"array.rows": (64, 128), "array.adcs": (1, 2), "tiles": ("fit",)},
 )
 TASK: dict[str, Any] = {
-    "space": SMALL, "settings": Settings(epochs=1, dimension=4, batch=256), "budget": 10, "score": "shared", "steps": 8,
-    "trained": 2, "published": (), "hand_made": ("fm",), "behind": 4,
+    "space": SMALL, "settings": Settings(epochs=1, dimension=4, batch=256), "budget": 24, "tries": 6, "sides": True,
+    "trained": 2, "seeds": 2, "published": (), "hand_made": ("fm",), "behind": 4, "device": "ideal",
 }  # fmt: skip
 
 
@@ -57,7 +59,7 @@ def found(folder: Path) -> Autorac:
 
 def test_parts_of_what_was_found_fit_each_other(found: Autorac, folder: Path) -> None:
     content = found.content
-    assert content["judged"] == TASK["budget"]
+    assert 0 < content["judged"] <= TASK["budget"] and 3 <= content["search"]["tries"] <= TASK["tries"]
     fronts = [[each[key] for key in ("log_loss", *COSTS)] for each in content["front"]]
     assert fronts and not any(
         all(a <= b for a, b in zip(one, two, strict=True)) and one != two for one in fronts for two in fronts
@@ -68,6 +70,10 @@ def test_parts_of_what_was_found_fit_each_other(found: Autorac, folder: Path) ->
     (factor,) = content["factors"]
     assert factor["latency"] == pytest.approx(baseline["latency_s"] / chosen["latency_s"])
     assert factor["power"] == pytest.approx(factor["energy"] * factor["latency"])
+    assert [len(each["seeds"]["test"]) for each in (chosen, baseline)] == [2, 2] and factor["seeds"] == 2
+    assert chosen["executed"]["log_loss"] == pytest.approx(chosen["test"]["log_loss"], abs=1e-12)
+    assert chosen["executed"]["records"] == content["data"]["records"]["test"]
+    assert set(content["sides"]["fronts"]) == {"joint", "model first", "chip alone"}
     assert any("synthetic" in note for note in content["notes"])
     assert Autorac.from_dict(found.to_dict()).to_dict() == found.to_dict()
 
@@ -92,25 +98,75 @@ def test_what_is_kept_is_not_done_again_and_a_new_folder_ends_with_the_same(
 ) -> None:
     bytes_kept = (folder / "results.jsonl").read_bytes()
     with monkeypatch.context() as patched:
-        patched.setattr("mho.explore.autorac.run.Training", None)
+        patched.setattr("mho.explore.autorac.finals.Training", None)
         assert autorac(made_up(), folder, **TASK).to_dict() == found.to_dict()
     assert (folder / "results.jsonl").read_bytes() == bytes_kept
     kept = bytes_kept.splitlines(keepends=True)
     other = tmp_path / "other"
     other.mkdir()
-    (other / "results.jsonl").write_bytes(b"".join(kept[: len(kept) // 2]) + b"torn")
-    assert autorac(made_up(), other, **TASK, workers=2).to_dict() == found.to_dict()
+    (other / "results.jsonl").write_bytes(b"".join(kept[: -len(kept) // 4]) + b"torn")
+    again = autorac(made_up(), other, **{**TASK, "sides": False}, workers=2)
+    assert {**again.to_dict(), "sides": found.content["sides"]} == found.to_dict()
 
 
 def test_designs_to_train_are_of_the_front_and_the_least_costly_of_their_range() -> None:
-    def of(number: int, loss: float, cost: float) -> Found:
-        return Found(number, (number,), {"log_loss": loss, "latency_s": cost, "energy_j": 1.0, "area_m2": 1.0})
+    models = forms(ModelSpace(blocks=2, widths=(8, 16), counts=(4,), alone=True))[:8]
 
-    front = [of(n, 0.1 + 0.01 * n, 10.0 - n) for n in range(8)]
-    some = picked(front, 2)
-    assert len(some) == len({each.number for each in some}) == 2
-    assert all(each.number < 4 for each in some)
-    assert picked(front[:1], 3) == front[:1]
+    def of(number: int, loss: float, cost: float) -> Judged:
+        return Judged(number, models[number], {}, loss, cost, 1.0, 1.0, unresolved=0)
+
+    front = [of(n, 0.1 + 0.001 * n, 10.0 - n) for n in range(8)]
+    assert picked(front, 2) == [models[0], models[3]]
+    assert picked(front[:1], 3) == models[:1]
+    assert front_of([*front, *front]) == front
+    assert front_of([Judged(8, models[0], {}, 0.0, 0.0, 0.0, 0.0, unresolved=1), *front]) == front
+
+
+def test_what_a_device_ruins_or_converters_cut_off_is_not_chosen() -> None:
+    def of(name: str, kind: str, valid: float, cost: float, lost: float = 0.0, unresolved: int = 0) -> dict[str, Any]:
+        costs = {"latency_s": cost, "energy_j": 1.0, "area_m2": 1.0}
+        return {
+            "name": name,
+            "kind": kind,
+            "valid": {"log_loss": valid},
+            "lost": lost,
+            "unresolved": unresolved,
+            **costs,
+        }
+
+    baseline = of("base", "hand-made", 0.5, 9.0)
+    noisy, cut = of("noisy", SEARCHED, 0.5, 1.0, lost=2 * LOST), of("cut", SEARCHED, 0.5, 1.0, unresolved=1)
+    sound = of("sound", SEARCHED, 0.5, 2.0)
+    assert chosen_of([noisy, cut, sound, baseline]) == sound
+    assert chosen_of([noisy, cut, baseline]) is None
+    assert chosen_of([of("worse", SEARCHED, 0.6, 0.1), sound, baseline]) == sound
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_forms_of_hand_made_models_are_of_the_space(alone: bool) -> None:
+    space = ModelSpace(blocks=2, widths=(8, 16), counts=(4, 8), alone=alone)
+    found = forms(space)
+    assert len({model.key() for model in found}) == len(found) >= 10
+    for model in found:
+        assert space.genotype(space.indices(model)) == model
+        assert bool(model.ends[1]) != alone
+    assert {"fc", "dot", "gate"} <= {dense.kind for model in found for dense in model.dense}
+
+
+def test_a_supernet_scores_the_designs_where_it_is_asked_to(tmp_path: Path) -> None:
+    task = {
+        **TASK,
+        "score": "shared",
+        "steps": 8,
+        "budget": 8,
+        "sides": False,
+        "seeds": 1,
+        "trained": 1,
+        "hand_made": (),
+    }
+    del task["tries"]
+    found = autorac(made_up(), tmp_path / "shared", **task)
+    assert found.content["judged"] == 8 and found.content["search"]["steps"] == 8 and found.content["sides"] is None
 
 
 @pytest.mark.parametrize(
@@ -119,6 +175,9 @@ def test_designs_to_train_are_of_the_front_and_the_least_costly_of_their_range()
         {"budget": 0},
         {"steps": True},
         {"score": "short"},
+        {"tries": 3},
+        {"score": "short", "tries": None, "steps": 4},
+        {"settings": ()},
         {"score": "best"},
         {"trained": -1},
         {"hand_made": ("searched",)},
@@ -136,7 +195,8 @@ def test_the_command_tells_sizes_and_finds_what_python_finds(
     monkeypatch.chdir(tmp_path)
     made_up().save("log.npz")
     assert "10^63.55 designs of which no two are the same" in shell("autorac", "log.npz", "--size").out
-    words = ["autorac", "log.npz", "--blocks", "1", "--widths", "8", "--counts", "4", "--budget", "3", "--trained", "1"]
+    words = ["autorac", "log.npz", "--blocks", "1", "--widths", "8", "--counts", "4", "--budget", "8", "--tries", "6"]
+    words += ["--trained", "1", "--drop", "0"]
     few = (*words, "--published", "none", "--hand-made", "fm", "--epochs", "1", "--dimension", "4")
     ended = shell(*few, "--out", "out")
     assert ended.code == 0, ended.err
@@ -145,5 +205,7 @@ def test_the_command_tells_sizes_and_finds_what_python_finds(
     page = (tmp_path / "out" / "autorac.html").read_text("utf-8")
     assert "mho train clicks.npz --model" in page and "What design" in page
     assert (tmp_path / "out" / "autorac.svg").is_file()
+    assert "from cells of its chip" in page or "none" in ended.out
     assert shell(*few).code == 2
+    assert "--tries does not change" in shell("autorac", "log.npz", "--size", "--tries", "9").err
     assert "leave --out away" in shell("autorac", "log.npz", "--size", "--out", "out").err

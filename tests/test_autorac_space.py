@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from mho.errors import OptionError
 from mho.explore.autorac.evolution import Evolution
-from mho.explore.autorac.space import JointSpace, other
+from mho.explore.autorac.space import JointSpace, Listed, other
 from mho.explore.front import non_dominated
 from mho.explore.search_base import Trial
 from mho.network.zoo.interaction import of
@@ -24,8 +25,11 @@ SMALL = JointSpace(
 )
 
 
+ALONE = replace(SMALL, models=replace(SMALL.models, alone=True))
+
+
 @settings(deadline=None)
-@given(seed=st.integers(0, 2**32), space=st.sampled_from([SMALL, JointSpace()]))
+@given(seed=st.integers(0, 2**32), space=st.sampled_from([SMALL, ALONE, JointSpace()]))
 def test_numbers_and_designs_are_one_another(seed: int, space: JointSpace) -> None:
     indices = space.drawn(Random(seed))
     values = space.values(indices)
@@ -37,7 +41,7 @@ def test_numbers_and_designs_are_one_another(seed: int, space: JointSpace) -> No
 
 
 @settings(deadline=None)
-@given(seed=st.integers(0, 2**32), space=st.sampled_from([SMALL, JointSpace()]))
+@given(seed=st.integers(0, 2**32), space=st.sampled_from([SMALL, ALONE, JointSpace()]))
 def test_a_change_is_another_design_and_a_cross_is_of_its_parents(seed: int, space: JointSpace) -> None:
     random = Random(seed)
     one, two = space.drawn(random), space.drawn(random)
@@ -60,6 +64,20 @@ def test_a_space_of_one_design_has_no_other() -> None:
     with pytest.raises(OptionError, match="no other design"):
         one.mutated(one.drawn(Random(0)), Random(0))
     assert Evolution.of(one, 10).ask() is not None
+
+
+def test_listed_models_are_a_space_of_their_own() -> None:
+    random = Random(0)
+    models = tuple({SMALL.models.genotype(SMALL.models.drawn(random)) for _ in range(4)})
+    space = replace(SMALL, models=Listed(models))
+    for indices in (space.drawn(random) for _ in range(20)):
+        assert space.model(indices) in models
+        assert space.values(space.indices(space.model(indices), space.chip_values(indices))) == space.values(indices)
+        assert space.key(space.mutated(indices, random)) != space.key(indices)
+    with pytest.raises(OptionError, match="none of the list"):
+        Listed(models[:1]).indices(models[1])
+    with pytest.raises(OptionError, match="one or more"):
+        Listed(())
 
 
 def test_the_default_space_has_more_than_1e54_designs_that_certainly_differ() -> None:

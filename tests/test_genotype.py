@@ -130,6 +130,8 @@ TINY = [
     ModelSpace(2, dense=("fc", "sum"), sparse=("mix",), widths=(2, 4), counts=(2,), weight_bits=(8,), input_bits=(8,),
                merges=False, wide=(False,)),
     ModelSpace(2, dense=("fc",), sparse=("mix",), widths=(2,), counts=(2,), weight_bits=(8,), input_bits=(8,), wide=(False,)),
+    ModelSpace(2, dense=("fc",), sparse=("mix",), widths=(2,), counts=(2,), weight_bits=(8,), input_bits=(8,), wide=(False,),
+               alone=True),
 ]  # fmt: skip
 
 
@@ -142,7 +144,8 @@ def test_counts_are_those_of_all_designs_made(space: ModelSpace) -> None:
     chained = {
         model.key()
         for model in plain.values()
-        if all(place - 1 in (*each.left, *each.right) for place, each in enumerate(model.dense, 1))
+        if all(model.ends)
+        and all(place - 1 in (*each.left, *each.right) for place, each in enumerate(model.dense, 1))
         and all(place - 1 in each.reads for place, each in enumerate(model.sparse, 1))
     }
     # Of the options the two orders of a sum are one.

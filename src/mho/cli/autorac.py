@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 EPILOG = (
     "mho autorac census_income.npz --out out/census\n\n"
-    "mho autorac log.csv --label clicked --blocks 4 --widths 16,32,64 --budget 200 --out out/clicks\n\n"
-    "mho autorac day_0.gz --form criteo --budget 2000 --trained 10 --workers 4 --out out/criteo\n\n"
+    "mho autorac log.csv --label clicked --blocks 4 --widths 16,32,64 --tries 24 --out out/clicks\n\n"
+    "mho autorac day_0.gz --form criteo --trained 10 --seeds 3 --workers 4 --out out/criteo\n\n"
     "mho autorac census_income.npz --size"
 )
 
 USUAL = {"widths": (16, 32, 64, 128, 256), "counts": (8, 16, 32), "weight_bits": (2, 4, 8), "input_bits": (4, 8)}
 """What operators may have where nothing else is asked for."""
+
+
+DROPS = (0.0, 0.1)
+"""Shares of looked-up numbers that are left out: models of few weights lose by it, those of many gain."""
 
 
 @dataclass(frozen=True)
@@ -42,33 +46,50 @@ class ModelSpaceOptions:
         from mho.network.zoo.interaction.space import ModelSpace
 
         sizes: dict[str, Any] = {name: getattr(self, name) or usual for name, usual in USUAL.items()}
-        return JointSpace(ModelSpace(blocks=self.blocks, **sizes))
+        return JointSpace(ModelSpace(blocks=self.blocks, alone=True, **sizes))
 
 
 @dataclass(frozen=True)
 class AutoracSearch:
     """The options that say how long is searched, and how models are trained."""
 
-    budget: int = 400
+    budget: int = 2000
     score: str | None = None
+    tries: int | None = None
     steps: int | None = None
     trained: int = 6
+    seeds: int = 1
+    tolerance: float | None = None
     published: str = "criteo-full,avazu-full,kdd-full"
     hand_made: str = "fm,deepfm,dlrm,dcnv2"
+    sides: bool = False
     epochs: int | None = None
     dimension: int | None = None
+    rate: float | None = None
+    decay: float | None = None
+    drop: Any = None
+    patience: int | None = None
     device: str = "taox"
     seed: int = 0
     behind: int | None = None
     workers: int = 1
     ray: str | None = None
 
-    def settings(self) -> Settings:
-        """Return how designs and baselines are trained."""
+    def settings(self) -> list[Settings]:
+        """Return how designs and baselines are trained, for each share that is dropped."""
         from mho.training.clicks import Settings
 
-        given: dict[str, Any] = {"epochs": self.epochs, "dimension": self.dimension, "seed": self.seed}
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        names = ("epochs", "dimension", "rate", "decay", "patience", "seed")
+        given: dict[str, Any] = {name: getattr(self, name) for name in names}
+        usual = Settings(**{name: value for name, value in given.items() if value is not None})
+        return [replace(usual, drop=drop) for drop in self.drop or DROPS]
+
+    def check_none(self) -> None:
+        """Refuse options of a search where nothing is searched. OptionError."""
+        for option in fields(self):
+            if getattr(self, option.name) != option.default:
+                name = option.name.replace("_", "-")
+                raise OptionError(f"--size tells the size of the space, which --{name} does not change; leave it away")
 
     def given(self) -> dict[str, Any]:
         """Return what autorac takes of them."""
@@ -89,9 +110,13 @@ class AutoracSearch:
             workers = Ray(self.ray)
         return {
             "budget": self.budget,
+            "tries": self.tries,
             "steps": self.steps,
             **({} if self.score is None else {"score": self.score}),
+            **({} if self.tolerance is None else {"tolerance": self.tolerance}),
             "trained": self.trained,
+            "seeds": self.seeds,
+            "sides": self.sides,
             "published": _names(self.published),
             "hand_made": _names(self.hand_made),
             "device": self.device,
@@ -114,23 +139,25 @@ def autorac(
 ) -> None:
     """Search recommender, bits and chip together on a log of clicks: designs that none beats in log loss, time, energy and area.
 
-    An evolution searches with scores of models and closed formulas of chips; designs of the front and
-    baselines are trained alone, judged by their integers, compiled and measured. Interrupted, the next call goes on.
+    An evolution searches by what training a little tells or foresees of models, and by closed formulas of chips;
+    designs of the front and baselines are trained, judged by their integers and measured. Interrupted, the next call goes on.
 
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
-    joint, how = space.read(), search.given()
+    joint = space.read()
     if size:
+        search.check_none()
         if out is not None:
             raise OptionError("--size tells the size of the space and writes nothing; leave --out away")
         _tell_size(joint)
         return
+    how = search.given()
     if out is None:
         raise OptionError("--out FOLDER says where everything is kept")
     target.check(out=out)
 
-    from mho.explore.autorac.run import KEPT
     from mho.explore.autorac.run import autorac as search_all
+    from mho.explore.autorac.task import KEPT
     from mho.network.clicks import Clicks
     from mho.report.views import save
 

@@ -5,45 +5,69 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mho.explore.autorac.finals import LOST
+from mho.explore.autorac.learning import Judged
 from mho.explore.autorac.outcome import SEARCHED
-from mho.explore.walk import Found
+from mho.explore.space import Value
+from mho.network.zoo.interaction.genotype import Genotype
 
 TOLERANCE = 5e-4
 """By how much the log loss of a design may be above a baseline's, in nats, and count as equal."""
+SPAN = 0.03
+"""Models are trained whole that lose so much more than the best one in the search, as a share of its log loss, at the most."""
+TRIED = 12
+"""Chips of a trained model that are measured."""
 
 
-def picked(front: Sequence[Found], most: int) -> list[Found]:
-    """Return designs of the front to train: for each of so many ranges of log loss, from the least on, the one of least costs.
+def picked(front: Sequence[Judged], most: int) -> list[Genotype]:
+    """Return models of the front to train: for each of so many limits of log loss, from the least one on, the cheapest within.
 
-    Ranges end at a share of the front's designs in order of log loss, half of them at most: models that lose much are not built.
+    Limits end at SPAN above the least log loss: models that lose more are not built.
     """
-    ordered = sorted(front, key=lambda found: (found.record["log_loss"], found.number))
-    chosen: dict[int, Found] = {}
+    cheapest: dict[str, Judged] = {}
+    for each in sorted(front, key=lambda each: (each.product, each.number)):
+        cheapest.setdefault(each.model.key(), each)
+    least = min((each.log_loss for each in front), default=0.0)
+    chosen: dict[str, Genotype] = {}
     for place in range(most):
-        within = ordered[: max(1, round((place + 1) * len(ordered) / (2 * most)))]
-        rest = [found for found in within if found.number not in chosen]
+        limit = least * (1.0 + SPAN * place / max(most - 1, 1))
+        rest = [each for key, each in cheapest.items() if key not in chosen and each.log_loss <= limit]
         if rest:
-            best = min(rest, key=lambda found: (_product(found.record), found.number))
-            chosen[best.number] = best
+            best = min(rest, key=lambda each: (each.product, each.number))
+            chosen[best.model.key()] = best.model
     return list(chosen.values())
+
+
+def chips_of(front: Sequence[Judged], model: Genotype) -> tuple[dict[str, Value], ...]:
+    """Return the chips of a model on the front of least time x energy x area, TRIED at the most."""
+    own = sorted((each for each in front if each.model == model), key=lambda each: (each.product, each.number))
+    return tuple(each.values for each in own[:TRIED])
+
+
+def chosen_of(designs: Sequence[dict[str, Any]], tolerance: float = TOLERANCE) -> dict[str, Any] | None:
+    """Return the searched design of least costs that loses no more than the best baseline on the records to choose by, of those
+    that lose no more than LOST with cells of a device, and whose converters resolve every sum.
+
+    Where all lose more, it is the one that loses least; None where there is none such.
+    """
+    sound = [each for each in designs if each["kind"] == SEARCHED and each["lost"] <= LOST and not each["unresolved"]]
+    others = [each["valid"]["log_loss"] for each in designs if each["kind"] != SEARCHED]
+    if not sound:
+        return None
+    most = min(others, default=float("inf")) + tolerance
+    equal = [each for each in sound if each["valid"]["log_loss"] <= most]
+    return min(equal, key=_product) if equal else min(sound, key=lambda each: each["valid"]["log_loss"])
+
+
+def best_of(designs: Sequence[Mapping[str, Any]], kind: str) -> Mapping[str, Any] | None:
+    """Return the design of a kind that loses least on the records to choose by."""
+    return min(
+        (each for each in designs if each["kind"] == kind), key=lambda each: each["valid"]["log_loss"], default=None
+    )
 
 
 def _product(record: Mapping[str, Any]) -> float:
     return float(record["latency_s"] * record["energy_j"] * record["area_m2"])
 
 
-def chosen_of(designs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Return the searched design of least costs that loses no more than the best baseline on the records to choose by.
-
-    Where all lose more, it is the one that loses least.
-    """
-    searched = [each for each in designs if each["kind"] == SEARCHED]
-    others = [each["valid"]["log_loss"] for each in designs if each["kind"] != SEARCHED]
-    if not searched:
-        return None
-    most = min(others, default=float("inf")) + TOLERANCE
-    equal = [each for each in searched if each["valid"]["log_loss"] <= most]
-    return min(equal, key=_product) if equal else min(searched, key=lambda each: each["valid"]["log_loss"])
-
-
-__all__ = ["TOLERANCE", "chosen_of", "picked"]
+__all__ = ["TOLERANCE", "best_of", "chips_of", "chosen_of", "picked"]

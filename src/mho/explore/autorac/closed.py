@@ -55,6 +55,8 @@ class Closed:
     energy_j: float
     latency_s: float
     area_m2: float
+    unresolved: int = 0
+    """Matrices whose sums the converters do not tell apart, as their bits are too few."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,13 @@ class Arrays:
         steps = -(-inputs // self.dac_bits)
         cells = min(outputs, per_array) * wide if self.used else self.columns
         needed = _needed(coding, min(rows, self.rows), (1 << min(inputs, self.dac_bits)) - 1)
-        share = self.convert.bits(self.chip, needed, least) / self.adc_bits
+        bits = self.convert.bits(self.chip, needed, least)
+        share = bits / self.adc_bits
         step_s = -(-coding.conversions(cells) // self.adcs) * share * self.period_s + self.overhead_s
         folded = -(-across // self.group)
         return (
             down * across, down * folded, rows * folded, rows * across, outputs * down, steps, wide, share,
-            _sum_bytes(self.rows, inputs, weights), inputs / 8, matrix.windows, steps * step_s,
+            _sum_bytes(self.rows, inputs, weights), inputs / 8, matrix.windows, steps * step_s, bits < needed,
         )  # fmt: skip
 
 
@@ -130,6 +133,7 @@ COLUMNS = (
     "input_bytes",
     "windows",
     "window_s",
+    "unresolved",
 )
 """What `Arrays.read` returns of a matrix."""
 
@@ -183,7 +187,18 @@ def closed(model: Genotype, fields: int, dimension: int, chip: Chip, strategy: S
     area = sum(count * each for count, _, each in parts)
     in_use = int(read["arrays"].sum())
     conversions = events["shift_add"]
-    return Closed(in_use, groups, tiles, conversions, adc_j, array_j, energy + leaks * latency, latency, area)
+    return Closed(
+        in_use,
+        groups,
+        tiles,
+        conversions,
+        adc_j,
+        array_j,
+        energy + leaks * latency,
+        latency,
+        area,
+        int(read["unresolved"].sum()),
+    )
 
 
 def _parts(chip: Chip) -> list[tuple[str, float, float]]:

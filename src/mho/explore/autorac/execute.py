@@ -18,7 +18,7 @@ from mho.machine.report import Report
 from mho.machine.verify import verify
 from mho.network.clicks import Clicks, Part
 from mho.network.zoo.recommenders import OUTPUT
-from mho.number import Sampled
+from mho.number import QuantisedNetwork, Sampled
 from mho.program import Program
 from mho.strategy import Strategy
 from mho.training.clicks.judge import Worth, scores, worth
@@ -26,7 +26,9 @@ from mho.training.clicks.judge import Worth, scores, worth
 VERIFIED = 16
 """Records whose scores are executed from cells and compared with the integer reference."""
 NOISY = 512
-"""Records of the fold that judges, the first ones, that are executed with devices and converters as they are."""
+"""Records of a fold, the first ones, that are executed with devices and converters as they are."""
+CHUNK = 1024
+"""Records that are executed at once."""
 OBJECTIVES = ("time", "interval", "energy", "area", "unresolved")
 
 
@@ -40,8 +42,12 @@ class Machine:
 
     def measured(self, recommender: Recommender) -> tuple[dict[str, Any], Report]:
         """Compile the dense part and measure it: figures in SI units, and the report. Raises as `mho.compile` does."""
+        return self.of(recommender.name, recommender.for_batch(1))
+
+    def of(self, name: str, dense: QuantisedNetwork) -> tuple[dict[str, Any], Report]:
+        """Compile and measure a dense part of one query."""
         space = Space({key: [value] for key, value in self.values.items()}) if self.values else _NOTHING
-        subject = Subject(recommender.name, {(): Sampled.of(recommender.for_batch(1))})
+        subject = Subject(name, {(): Sampled.of(dense)})
         judge = Judge((subject,), space, self.chip, self.strategy, Analog(), OBJECTIVES, whole=True)
         (design,) = judge.designs(dict(self.values))
         figures, report = judge.told(design)
@@ -68,11 +74,20 @@ def proven(program: Program, recommender: Recommender, clicks: Clicks) -> str:
     return f"{verify(program, inputs[: program.network.batch])}; scores of {len(some)} records"
 
 
-def noisy(program: Program, recommender: Recommender, clicks: Clicks, device: str, seed: int) -> tuple[Worth, Worth]:
-    """Return what a recommender is worth on records of the fold that judges: as its chip computes with cells of a device and its
-    own converters, and in integers, on the same records.
+def executed(program: Program, recommender: Recommender, part: Part) -> float:
+    """Return the log loss of a fold whose every score is executed from the cells of a chip."""
+    found = [
+        execute(program, vectors(recommender, Part(part.x[start : start + CHUNK], part.y), CHUNK))[OUTPUT][:, 0]
+        for start in range(0, len(part.y), CHUNK)
+    ]
+    return worth(np.concatenate(found), part).log_loss
+
+
+def noisy(program: Program, recommender: Recommender, part: Part, device: str, seed: int) -> tuple[Worth, Worth]:
+    """Return what a recommender is worth on the first records of a fold: as its chip computes with cells of a device and its own
+    converters, and in integers, on the same records.
     """
-    some = Part(clicks.test.x[:NOISY], clicks.test.y[:NOISY])
+    some = Part(part.x[:NOISY], part.y[:NOISY])
     analog = Analog(device=Device.load(device), seed=seed)
     found = execute(program, vectors(recommender, some, NOISY), analog=analog)[OUTPUT][:, 0]
     return worth(found, some), worth(scores(recommender, some.x), some)
@@ -95,4 +110,4 @@ def chip_file(chip: Chip, base: str, values: Mapping[str, Value], name: str) -> 
     return content
 
 
-__all__ = ["NOISY", "VERIFIED", "Machine", "chip_file", "noisy", "proven", "vectors"]
+__all__ = ["NOISY", "VERIFIED", "Machine", "chip_file", "executed", "noisy", "proven", "vectors"]

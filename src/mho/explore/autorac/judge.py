@@ -20,6 +20,8 @@ from mho.network.zoo.interaction.model import of
 Score = Callable[[Genotype], float]
 AIMS = ("log_loss", "latency_s", "energy_j", "area_m2")
 """What is minimised: nats a record, and time, energy and area of a query's dense part."""
+FIGURES = (*AIMS, "unresolved")
+"""The figures of a record: beside those, of how many matrices the converters do not resolve the sums."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class JointJudge:
     @property
     def fields(self) -> tuple[str, ...]:
         """The figures of a record."""
-        return AIMS
+        return FIGURES
 
     def digest(self) -> str:
         """Return the digest of all that a record rests on beside its design, and of the code."""
@@ -57,9 +59,9 @@ class JointJudge:
         except (OutputError, PluginError):
             raise
         except MhoError as error:
-            return {**dict.fromkeys(AIMS), "refused": str(error), "reason": reason(error)}
-        figures = (_scored(self.score, model), told.latency_s, told.energy_j, told.area_m2)
-        return {**dict(zip(AIMS, figures, strict=True)), "refused": None, "reason": None}
+            return {**dict.fromkeys(FIGURES), "refused": str(error), "reason": reason(error)}
+        figures = (_scored(self.score, model), told.latency_s, told.energy_j, told.area_m2, told.unresolved)
+        return {**dict(zip(FIGURES, figures, strict=True)), "refused": None, "reason": None}
 
 
 @lru_cache(maxsize=1 << 16)
@@ -67,4 +69,4 @@ def _scored(score: Score, model: Genotype) -> float:
     return float(score(model))
 
 
-__all__ = ["AIMS", "JointJudge", "Score"]
+__all__ = ["AIMS", "FIGURES", "JointJudge", "Score"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mho.engineering import quantity, ratio
+from mho.explore.autorac.finals import COSTS
 from mho.explore.autorac.judge import AIMS
 from mho.files.outcome import Recorded, plain
 from mho.shown import Columns, columns
@@ -14,7 +15,6 @@ from mho.version import __version__
 
 SCHEMA = "mho.autorac/1"
 SEARCHED, NAIVE, HANDMADE = "searched", "naive", "hand-made"
-COSTS = ("latency_s", "energy_j", "area_m2")
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,7 +29,7 @@ class Autorac(Recorded):
     content: Mapping[str, Any]
     schema: ClassVar[str] = SCHEMA
     needs: ClassVar[tuple[str, ...]] = (
-        "version", "data", "chip", "space", "search", "judged", "front", "designs", "chosen", "factors", "notes",
+        "version", "data", "chip", "space", "search", "judged", "front", "designs", "chosen", "factors", "sides", "notes",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -63,6 +63,8 @@ class Autorac(Recorded):
             )
             for each in self.content["factors"]
         ]
+        if self.content["sides"] is not None and self.content["sides"]["ratio"] is not None:
+            lines.append(("joint over one-sided", f"hypervolume {ratio(self.content['sides']['ratio'])}"))
         return lines
 
     @property
@@ -93,17 +95,26 @@ class Autorac(Recorded):
 
 def factors(chosen: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a design gains over a baseline: how many times less time, area and energy, and by how much the log loss of the
-    test differs. Power efficiency is read as queries a joule (`energy`), or as that times speed (`power`).
+    test differs, as a mean of the seeds that both were trained with. Power efficiency is read as queries a joule (`energy`), or as
+    that times speed (`power`).
     """
     gains = {key.rpartition("_")[0]: baseline[key] / chosen[key] for key in COSTS}
+    apart = {fold: _apart(chosen["seeds"][fold], baseline["seeds"][fold]) for fold in ("valid", "test")}
     return {
         "over": baseline["name"],
         "kind": baseline["kind"],
         **gains,
         "power": gains["energy"] * gains["latency"],
-        "log_loss": chosen["test"]["log_loss"] - baseline["test"]["log_loss"],
-        "valid": chosen["valid"]["log_loss"] - baseline["valid"]["log_loss"],
+        "log_loss": apart["test"],
+        "valid": apart["valid"],
+        "seeds": min(len(each["seeds"]["test"]) for each in (chosen, baseline)),
     }
+
+
+def _apart(one: Sequence[float], two: Sequence[float]) -> float:
+    """Return the difference of the means of the seeds that both have."""
+    count = min(len(one), len(two))
+    return sum(one[:count]) / count - sum(two[:count]) / count
 
 
 __all__ = ["COSTS", "HANDMADE", "NAIVE", "SCHEMA", "SEARCHED", "Autorac", "factors"]

@@ -68,10 +68,37 @@ TRIES = 1000
 
 
 @dataclass(frozen=True)
-class JointSpace:
-    """Models of a space on chips of another. Raises OptionError for keys and values as `Space` does."""
+class Listed:
+    """A few models as a space: which of them. OptionError for none, and for one that is not among them."""
 
-    models: ModelSpace = field(default_factory=ModelSpace)
+    models: tuple[Genotype, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse an empty list."""
+        if not self.models:
+            raise OptionError("a list of models has one or more")
+
+    @property
+    def genes(self) -> tuple[Gene, ...]:
+        """The one gene: which model."""
+        return (Gene(MODEL, len(self.models)),)
+
+    def genotype(self, indices: Sequence[int]) -> Genotype:
+        """Return a model by its place."""
+        return self.models[indices[0]]
+
+    def indices(self, model: Genotype) -> Indices:
+        """Return the place of a model."""
+        if model not in self.models:
+            raise OptionError("the model is none of the list")
+        return (self.models.index(model),)
+
+
+@dataclass(frozen=True)
+class JointSpace:
+    """Models of a space, or some models, on chips of another space. Raises OptionError for keys and values as `Space` does."""
+
+    models: ModelSpace | Listed = field(default_factory=ModelSpace)
     axes: Mapping[str, Sequence[Value]] = field(default_factory=lambda: CHIP)
     when: Sequence[str] = ()
 
@@ -183,6 +210,8 @@ class JointSpace:
         Chips of different values differ, but where these are of keys in ALIKE, which the bound leaves out. Conditions are not
         counted in, so that none may be there for it to hold.
         """
+        if isinstance(self.models, Listed):
+            raise OptionError("listed models are no space that is counted")
         chips = len(self.chips)
         said = f"chips ({self.chips.formula().partition(' = ')[0]})"
         found = {"raw": raw(self.models).times(chips, said), "options": options(self.models).times(chips, said)}
@@ -196,7 +225,7 @@ class JointSpace:
 
 
 @lru_cache(maxsize=4096)
-def _model(models: ModelSpace, indices: Indices) -> Genotype:
+def _model(models: ModelSpace | Listed, indices: Indices) -> Genotype:
     """Return a canonical model, which is asked for by its key and again by its values."""
     return models.genotype(indices)
 
@@ -214,4 +243,4 @@ def other(gene: Gene, index: int, random: Random) -> int:
     return (index + random.randrange(1, gene.size)) % gene.size
 
 
-__all__ = ["BASE", "CHIP", "MODEL", "TABLES", "JointSpace", "other"]
+__all__ = ["BASE", "CHIP", "MODEL", "TABLES", "JointSpace", "Listed", "other"]

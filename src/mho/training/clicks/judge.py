@@ -28,6 +28,12 @@ def worth(scores: npt.NDArray[np.float64], part: Part) -> Worth:
     return Worth(log_loss(scores, part.y), auc(scores, part.y))
 
 
+def blind(part: Part) -> float:
+    """Return the log loss of a score that knows how often records of the fold are clicked, and nothing of them."""
+    share = float(part.y.mean())
+    return log_loss(np.full(len(part.y), np.log(share / (1.0 - share))), part.y)
+
+
 def judge(recommender: Recommender | RealRecommender, clicks: Clicks, fold: str) -> Worth:
     """Judge a recommender on a fold: by mho's integer arithmetic, or in real numbers (float64)."""
     part: Part = {"train": clicks.train, "valid": clicks.valid, "test": clicks.test}[fold]
@@ -49,4 +55,4 @@ def scores(recommender: Recommender | RealRecommender, x: npt.NDArray[np.int32])
     return np.concatenate(parts)
 
 
-__all__ = ["Worth", "judge", "scores", "worth"]
+__all__ = ["Worth", "blind", "judge", "scores", "worth"]

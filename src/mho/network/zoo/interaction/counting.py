@@ -5,9 +5,9 @@ Of n = 2^i - 1 subsets that block i may read, m = 2^(i - 1) hold the output of t
 - *raw*: all numbers that the genes can take, dead ones too: what a fixed-length encoding counts. No number of designs.
 - *options*: the same without genes that an operator does not have, and with the sides of a sum in one order. No fewer than there
   are networks: blocks that nothing reads are counted, and orders of blocks that do not rest on one another.
-- *different*: models in which each dense operator reads the dense one before it, and each sparse one the sparse one before it.
-  Every operator then counts for the score, and there is one order in which operators of a kind can stand: a network that is two
-  such models would map one path onto the other, operator by operator. So no two of them are the same network.
+- *different*: models whose score reads both kinds, and in which each dense operator reads the dense one before it, and each sparse
+  one the sparse one before it. Every operator then counts for the score, and there is one order in which operators of a kind can
+  stand: a network that is two such models would map one path onto the other, operator by operator. So no two of them are the same.
 """
 
 from __future__ import annotations
@@ -47,12 +47,13 @@ def raw(space: ModelSpace) -> Count:
 def options(space: ModelSpace) -> Count:
     """Count models by the options that their operators have."""
     ways = {"fc": "n", "dot": "n²", "gate": "n²", "sum": "n (n + 1)/2"}
-    number = len(space.wide) * len(space.bits)
+    number = len(space.wide) * len(space.bits) * (1 + space.alone)
     for block in range(1, space.blocks + 1):
         n = 2**block - 1
         reads = {"fc": n, "dot": n * n, "gate": n * n, "sum": n * (n + 1) // 2}
         number *= _each(space, sum(reads[kind] for kind in space.dense), n)
-    return Count(number, _said(space, [ways[kind] for kind in space.dense], "n", "n = 2^i - 1"))
+    ends = "2 ends × " if space.alone else ""
+    return Count(number, ends + _said(space, [ways[kind] for kind in space.dense], "n", "n = 2^i - 1"))
 
 
 def different(space: ModelSpace) -> Count:

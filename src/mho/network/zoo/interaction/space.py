@@ -60,6 +60,8 @@ class ModelSpace:
     merges: bool = True
     """Whether factorisation machines and spreads may be there."""
     wide: tuple[bool, ...] = (False, True)
+    alone: bool = False
+    """Whether the score may read the last block's dense output alone: vectors that nothing else reads are then not made."""
 
     def __post_init__(self) -> None:
         """Refuse what is no space."""
@@ -86,6 +88,7 @@ class ModelSpace:
     def genes(self) -> tuple[Gene, ...]:
         """The genes: those of the score, then those of each block."""
         found = [Gene("wide", len(self.wide)), Gene("score.bits", len(self.bits))]
+        found += [Gene("score.reads", 2)] if self.alone else []
         merged = 1 + len(self.bits) if self.merges else 1
         for block in range(1, self.blocks + 1):
             subsets = 2**block - 1
@@ -129,6 +132,7 @@ class ModelSpace:
             raise OptionError(f"a model of this space has {len(self.sizes)} genes, each below its number of choices")
         genes = iter(indices)
         wide, score = self.wide[next(genes)], self.bits[next(genes)]
+        vectors_too = not (self.alone and next(genes))
         dense, sparse = [], []
         for block in range(1, self.blocks + 1):
             kind, width = self.dense[next(genes)], self.widths[next(genes)]
@@ -139,7 +143,7 @@ class ModelSpace:
             kind, count = self.sparse[next(genes)], self.counts[next(genes)]
             reads, bits = chosen(next(genes)), self.bits[next(genes)]
             sparse.append(Sparse(kind, count, reads, bits, self._merged(block, next(genes))))
-        ends = self.blocks, self.blocks
+        ends = self.blocks, self.blocks if vectors_too else 0
         return Genotype(dense=tuple(dense), sparse=tuple(sparse), ends=ends, bits=score, wide=wide)
 
     def indices(self, model: Genotype) -> Indices:
@@ -156,6 +160,7 @@ class ModelSpace:
             return 0 if one is None else 1 + _place("bits", self.bits, one.bits)
 
         found = [_place("wide", self.wide, model.wide), _place("bits", self.bits, model.bits)]
+        found += [int(not model.ends[1])] if self.alone else []
         for block in range(1, self.blocks + 1):
             genes = [0] * GENES
             for what, each in places[block]:
