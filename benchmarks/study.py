@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mho.studies import Study
 
 DOCS = ROOT / "docs"
-NAMES = ("aras", "basisn", "recross", "silicon", "sme")
+NAMES = ("aras", "autorac", "basisn", "recross", "silicon", "sme")
 HEAD = (
     "Made by `python -m benchmarks.study`, which runs `mho study {name}`; never edited by hand. The same as data: "
     "[study-{name}.json](study-{name}.json) (schema `mho.study/1`, [studies.md](studies.md)). {paper}."

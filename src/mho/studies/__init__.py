@@ -19,7 +19,7 @@ from mho.studies.printed import Paper
 from mho.studies.rows import SCHEMA, Row, Study
 from mho.studies.work import NotMeasuredError, Settings, Standing, Work
 
-STUDIES = {name: f"mho.studies.{name}" for name in ("aras", "basisn", "recross", "silicon", "sme")}
+STUDIES = {name: f"mho.studies.{name}" for name in ("aras", "autorac", "basisn", "recross", "silicon", "sme")}
 """Name to the module of a study, which has PAPER, `study(work) -> Study`, `parts(work)` and `measure_part(work, part)`."""
 
 
