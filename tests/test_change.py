@@ -18,7 +18,7 @@ from mho.chip.spec import ChipSpec
 from mho.engineering import percent_change
 from mho.errors import ChipError, MhoError, OptionError
 from mho.explore import Advice, advise
-from mho.explore.change import TOLD
+from mho.explore.change import SURE, TOLD
 from mho.explore.neighbours import GIVEN, Change, neighbours
 from mho.explore.objectives import ALWAYS, OBJECTIVES, figures
 from mho.network.graph import Network
@@ -219,3 +219,15 @@ def test_the_command_tells_the_same_as_python(
     assert ended.code == 0 and "What each change brings" in ended.out and "Where the latency goes" in ended.out
     assert json.loads((tmp_path / "out" / "advise.json").read_text("utf-8"))["minimise"] == "energy"
     assert shell(*words, "--minimise", "speed").code == 2
+
+
+def test_how_sure_a_change_is_is_what_pricing_both_designs_says() -> None:
+    network, chip = mho.zoo.load("resnet20"), mho.Chip.load("aras")
+    found = advise(network, chip, PLAN, minimise="energy", uncertainty=True)
+    told = [record for record in found.records if "sure" in record]
+    assert 0 < len(told) <= SURE and told == list(found.feasible[: len(told)])
+    first = told[0]
+    plain = {"energy": first["ratios"]["energy"], **first["sure"]}
+    assert 1 - plain["saving"] == pytest.approx(plain["energy"], rel=1e-9)
+    assert plain["low"] <= plain["high"] and plain["said"].startswith("changed takes")
+    assert "decided" in render(view(found))

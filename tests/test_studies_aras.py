@@ -58,6 +58,7 @@ def test_a_quick_run_gives_every_part_and_validates(quick: tuple[studies.Study, 
         "table-4",
         "figure-16",
         "figure-17",
+        "constants",
         "overheads",
         "table-3",
     ]
@@ -124,6 +125,34 @@ def test_lifetimes_are_those_of_the_writes_and_scale_with_endurance_and_rate(
     most = ours(study, "table-4/most/aras/resnet20")
     assert most == pytest.approx(1e12 / writes / found["throughput_per_s"] / year, rel=1e-9)
     assert ours(study, "table-4/real-time/aras/resnet20") == pytest.approx(1e11 / writes / 30 / year, rel=1e-9)
+
+
+def test_claims_under_constants_are_those_of_plain_compilations_and_readings_change_what_they_say(
+    quick: tuple[studies.Study, Path],
+) -> None:
+    """On the set that Figure 15 has, the same savings; on the coherent set, those of chips compiled on it."""
+    study, _ = quick
+    for claim, step in {"banks": "banks", "replication": "replication", "reuse": "reuse", "all": "all"}.items():
+        plain = ours(study, f"figure-15/saving/{step}/resnet20")
+        assert ours(study, f"constants/set/aras/{claim}") == pytest.approx(plain, rel=1e-9, abs=1e-9)
+    against = ours(study, "figure-17/saving/aras/resnet20")
+    assert ours(study, "constants/set/aras/array") == pytest.approx(against, rel=1e-9)
+    network, energies = mho.number.quantise(mho.zoo.load("resnet20", weights="seeded")), []
+    for name in ("aras-coherent-baseline", "aras-coherent"):
+        chip = mho.Chip.load(name).override({"tiles": 2}, source="test")
+        banks = "greedy" if name.endswith("baseline") else "ilp"
+        energies.append(
+            mho.simulate(mho.compile(network, chip, mho.Strategy().with_(schedule="overlap", banks=banks))).energy_j
+        )
+    saved = 100 * (1 - energies[1] / energies[0])
+    assert ours(study, "constants/set/coherent/banks") == pytest.approx(saved, rel=1e-9)
+    assert ours(study, "constants/other/banks/as-it-is") == pytest.approx(saved, rel=1e-9)
+    # Pulses as data change what reuse saves, and nothing before it.
+    assert ours(study, "constants/set/pulses/banks") == ours(study, "constants/set/coherent/banks")
+    assert ours(study, "constants/set/pulses/reuse") > ours(study, "constants/set/coherent/reuse")
+    assert ours(study, "constants/low/all") < ours(study, "constants/set/aras/all") < ours(study, "constants/high/all")
+    speeds = [ours(study, f"constants/speed/{reading}/resnet20") for reading in ("hidden", "exposed", "refetched")]
+    assert speeds == sorted(speeds)
 
 
 def interrupted_after(count: int) -> Callable[[str], None]:
@@ -202,7 +231,7 @@ def test_a_change_of_one_side_leaves_the_other_up_to_date(
     systolic = Path(mho.__file__).parent / "machine" / "systolic" / "folds.py"
     assert systolic in sources.files_of("mho.machine.systolic")
     now = studies.standing("aras", quick[1], quick=True)
-    assert len(now.current) == 7 and not now.changed and not now.missing
+    assert len(now.current) == 8 and not now.changed and not now.missing
     real = sources.function_digest
     with monkeypatch.context() as patch:
         patch.setattr(
@@ -210,7 +239,7 @@ def test_a_change_of_one_side_leaves_the_other_up_to_date(
             lambda function: real(function) + "changed" * (systolic in sources.covered(function)),
         )
         then = studies.standing("aras", quick[1], quick=True)
-    assert then.changed == ["resnet20, tpu-like"] and len(then.current) == 6
+    assert then.changed == ["resnet20, tpu-like", "resnet20, events"] and len(then.current) == 6
 
 
 def test_real_networks_are_measured_where_there_are_data_and_said_to_be_left_out_where_not(
@@ -266,7 +295,7 @@ def test_ctrl_c_ends_the_command_and_the_next_call_goes_on_and_prints_the_study(
     assert ended.code == 0 and ended.err == ""
     assert ended.json() == quick[0].to_dict()
     ended = shell("study", "aras", "--quick", "--out", str(folder), "--check")
-    assert ended.code == 0 and ended.out == "7 measurements are up to date\n"
+    assert ended.code == 0 and ended.out == "8 measurements are up to date\n"
 
 
 def test_the_help_names_every_study(shell: Shell) -> None:
@@ -295,7 +324,9 @@ def test_studies_use_the_public_interface_only() -> None:
     allowed = (
         "mho.errors",
         "mho.machine",
+        "mho.machine.bill",
         "mho.machine.endurance",
+        "mho.machine.robustness",
         "mho.machine.systolic",
         "mho.network.samples",
         "mho.number.accuracy",

@@ -26,6 +26,7 @@ def advise(
     minimise: str = "time",
     calibration: Path | None = None,
     key: list[str] | None = None,
+    uncertainty: bool = False,
     workers: int = 1,
     out: Path | None = None,
     target: Target,
@@ -56,6 +57,7 @@ def advise(
             work.strategies[0],
             minimise=minimise,
             copies=copies_asked(changes),
+            uncertainty=uncertainty,
             workers=workers,
             say=say,
         )

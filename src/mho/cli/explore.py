@@ -131,6 +131,7 @@ def explore(
     search: SearchOptions,
     strategy: StrategyOptions,
     judged: Judged,
+    uncertainty: bool = False,
     out: Path | None = None,
     target: Target,
 ) -> None:
@@ -157,7 +158,7 @@ def explore(
         loaded = load_chip(chip, overrides)
         networks = {name: task.loader(name) for name in models}
         inputs = task.inputs(networks) if judged.verify else None
-        measuring = Measuring(inputs, out, None if out is None else files, task.command)
+        measuring = Measuring(inputs, out, None if out is None else files, task.command, uncertainty)
         found = mho.explore(
             networks if len(models) > 1 else networks[models[0]],
             loaded,

@@ -18,6 +18,8 @@ from mho.explore.screening import Judge, Subject
 from mho.explore.space import Space
 from mho.explore.workers import Executor, each
 from mho.machine.analog import Analog
+from mho.machine.report import Report
+from mho.machine.robustness import robust
 from mho.network.graph import Network
 from mho.number import QuantisedNetwork, Sampled
 from mho.schedule.stages import Schedule
@@ -38,6 +40,8 @@ NOTES = (
     "measures it)",
 )
 """What figures of changes rest on."""
+SURE = 20
+"""Of so many changes, the first, it is told how sure their energies are."""
 STREAM = "a stream: time is that of one inference alone, interval from one inference to the next"
 
 
@@ -118,6 +122,7 @@ def advise(
     *,
     minimise: str = "time",
     copies: int = 0,
+    uncertainty: bool = False,
     workers: int | Executor = 1,
     say: Callable[[str], None] = lambda text: None,
 ) -> Advice:
@@ -128,9 +133,10 @@ def advise(
 
     Steps are those of `neighbours`. Each is compiled and measured anew; what cannot be compiled is told with the reason, and what
     changes nothing of what is told is named alone. `minimise`: one of AIMS; those of which more is better are maximised. `copies`:
-    the chip, and each of its variants, is sized to so many copies of the network; 0: tiles stay as they are. `workers`: processes
-    that measure; their number changes no result. `say` is told how far the work is. Raises OptionError for an unknown aim, and what
-    `compile` raises for the design as it is.
+    the chip, and each of its variants, is sized to so many copies of the network; 0: tiles stay as they are. `uncertainty`: of the
+    first changes it is told whether it is decided, under all published constants, that they take less energy. `workers`: processes
+    that measure; their number changes no result. `say` is told how far the work is. Raises OptionError for an unknown aim, and
+    what `compile` raises for the design as it is.
     """
     if minimise not in AIMS:
         raise OptionError(f"advice cannot minimise {minimise!r}; {choices(minimise, AIMS)}")
@@ -157,6 +163,8 @@ def advise(
                 continue
         records.append(record)
     records.sort(key=lambda record: _order(record, objective(minimise)))
+    if uncertainty:
+        _price(records, report, judge, all_have, say)
     content = {
         "network": subject.net.name,
         "chip": given.name,
@@ -170,6 +178,24 @@ def advise(
         "notes": [*NOTES, *([STREAM] if flows else [])],
     }
     return Advice(content, report)
+
+
+def _price(
+    records: Sequence[dict[str, Any]],
+    report: Report,
+    judge: Judge,
+    all_have: Mapping[str, Any],
+    say: Callable[[str], None],
+) -> None:
+    """Note in the first records what of the design's energy a change saves under published constants, compiled once more."""
+    feasible = [record for record in records if record["refused"] is None][:SURE]
+    for number, record in enumerate(feasible, 1):
+        say(f"pricing change {number} of {len(feasible)}: {record['key']}")
+        other = judge.measured({**all_have, **record["values"]})[1][0]
+        found = robust({"as it is": report, "changed": other})
+        saving, low, high = found.saving("changed", "as it is")
+        verdict = found.verdict("changed", "as it is")
+        record["sure"] = {"saving": saving, "low": low, "high": high, "decided": verdict.decided, "said": str(verdict)}
 
 
 def gain(record: Mapping[str, Any], aim: Objective) -> float:

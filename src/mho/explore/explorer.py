@@ -22,6 +22,7 @@ from mho.explore.records import Records
 from mho.explore.screening import OVER, Judge, Subject
 from mho.explore.search import begin
 from mho.explore.space import Space, Value
+from mho.explore.standing import check_standing, standing
 from mho.explore.tables import kind_of, write_tables
 from mho.explore.tally import Tally
 from mho.explore.walk import BEHIND, UNLEARNT, Found, Walk
@@ -198,6 +199,8 @@ class Run:
 
     def explored(self, judge: Judge, measure: int, measuring: Measuring) -> Exploration:
         """Walk, measure the front, and say what was found."""
+        if measuring.sure:
+            check_standing(judge, self.aims)
         records = Records(self.kept, judge)
         pace = Pace(self.most, self.progress)
         base, middle = (self._known(judge, records, values, pace) for values in ({}, self._middle()))
@@ -236,9 +239,16 @@ class Run:
                 "hypervolume": tally.hypervolume(middle),
                 "importance": tally.importance(),
                 "refused": sorted(tally.refused.values(), key=lambda entry: (-entry["count"], entry["reason"])),
+                **({"standing": self._standing(judge, front)} if measuring.sure else {}),
                 "notes": list(_notes(judge, len(tally), len(points), len(front), measured)),
             }
         )
+
+    def _standing(self, judge: Judge, front: Sequence[Found]) -> list[dict[str, Any]]:
+        """Tell which designs of the front stay on it whatever the constants."""
+        self.progress("pricing the front", 0, 1)
+        values = {found.number: self.space.values(found.indices) for found in front}
+        return standing(judge, self.aims, values, {found.number: found.record for found in front})
 
     def _middle(self) -> dict[str, Value]:
         """Return the design in the middle of every axis, from which the hypervolume is told."""

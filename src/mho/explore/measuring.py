@@ -29,13 +29,15 @@ class Measuring:
     """How the designs of the front are measured.
 
     inputs: samples on which their programs are executed and compared with the integer reference. folder, files: where the files go
-    that `files` makes of each report. command: what reproduces a design, said of its values.
+    that `files` makes of each report. command: what reproduces a design, said of its values. sure: whether it is told which of them
+    stay on the front under all published constants.
     """
 
     inputs: Samples | None = None
     folder: Path | None = None
     files: Callable[[Report], Files] | None = None
     command: Callable[[Mapping[str, Value]], str] | None = None
+    sure: bool = False
 
     def place(self, number: int, names: Sequence[str]) -> tuple[Path, ...]:
         """Return where the reports of a design lie, within the folder: one a network."""

@@ -27,9 +27,15 @@ def view(advice: Advice) -> View:
     cards = [(name, quantity(base[OBJECTIVES[name].field] or 0.0, OBJECTIVES[name].unit), "as it is") for name in told]
     feasible, better = advice.feasible, len(advice.better)
     title = f"What each change brings   {count(better)} of {count(len(feasible))} bring {'more' if aim.more else 'less'} {aim.name}"
-    heads = ("change", "from, to", *aims)
+    sure = any("sure" in record for record in feasible)
+    heads = ("change", "from, to", *aims, *(("energy, most draws",) if sure else ()))
     lines = [
-        (*changed(record), *(percent_change(record["ratios"].get(name, 1.0)) for name in aims)) for record in feasible
+        (
+            *changed(record),
+            *(percent_change(record["ratios"].get(name, 1.0)) for name in aims),
+            *((_sure(record),) if sure else ()),
+        )
+        for record in feasible
     ]
     tones: dict[int, Tone] = {
         place: "warn" for place, record in enumerate(feasible) if record["unresolved"] > base["unresolved"]
@@ -56,6 +62,15 @@ def view(advice: Advice) -> View:
         sentences=[Sentence(each, "good" if better else "") for each in _best(advice)],
         mark=f"mho {content['version']} · advice",
     )
+
+
+def _sure(record: Mapping[str, Any]) -> str:
+    """Write where most draws of published constants lie of a change's energy, and whether its sign holds under all of them."""
+    sure = record.get("sure")
+    if sure is None:
+        return "–"
+    ends = " to ".join(percent_change(1 - sure[key]) for key in ("high", "low"))
+    return f"{ends}, {'decided' if sure['decided'] else 'undecided'}"
 
 
 def _best(advice: Advice) -> Iterator[str]:

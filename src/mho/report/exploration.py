@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from mho.engineering import percent
+from mho.engineering import percent, quantity
 from mho.report import sections as see
 from mho.report.designs import Designs, Figure, Record, chosen, limit_of, limit_said, page_data, thinned, written
 
@@ -321,7 +321,31 @@ def _about(content: Mapping[str, Any]) -> Iterator[str]:
         yield " · ".join(f"{stage.replace('_', ' ')}: {told['choice']}" for stage, told in content["strategy"].items())
 
 
+def _sure(designs: Designs) -> Iterator[see.Section]:
+    """Yield how sure the front is, where that was asked."""
+    told = designs.content.get("standing")
+    if told:
+        lines = [
+            (
+                str(each["number"]),
+                " to ".join(quantity(end, "J") for end in each["energy_j"]),
+                " to ".join(quantity(end, "m²") for end in each["area_m2"]),
+                "stays" if each["stays"] else f"may be beaten by {', '.join(map(str, each['beaten_by'][:5]))}",
+            )
+            for each in told
+        ]
+        share = percent(told[0]["share"], 1.0)
+        heads = ("design", f"energy, {share} of draws", f"area, {share} of draws", "under all published constants")
+        yield see.Table(title="How sure the front is", heads=heads, lines=lines, prose=True)
+
+
 def _sentences(designs: Designs) -> Iterator[see.Sentence]:
+    told = designs.content.get("standing")
+    if told:
+        stay = sum(each["stays"] for each in told)
+        said = f"{stay} of {_designs(len(told))} of the front stay on it under all constants of their published ranges"
+        others = "" if stay == len(told) else "; each other is beaten by one of the front under some"
+        yield see.Sentence(f"{said}{others}.", "good" if stay == len(told) else "warn")
     if designs.kept:
         return
     if designs.nearest is None:
@@ -344,7 +368,7 @@ def view(exploration: Exploration) -> see.View:
     designs = Designs(content)
     notes = content.get("notes") or ()
     sections: list[see.Section] = [see.Figures(rows=_cards(designs), cards=True), _charts(designs)]
-    for part in (_front, _importance, _refused, _space):
+    for part in (_front, _sure, _importance, _refused, _space):
         sections += part(designs)
     sections += [see.Notes(notes=notes)] * bool(notes)
     return see.View(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from mho import Chip
+from mho.machine.systolic import Systolic
 from mho.studies.aras.accuracy import accuracy
+from mho.studies.aras.constants import constants
 from mho.studies.aras.energy import energy
 from mho.studies.aras.lifetime import lifetime
 from mho.studies.aras.measure import Costs, Runs, ZooNetwork, costs_of, papers, systolic_cost, timed
+from mho.studies.aras.measure_constants import events_of
 from mho.studies.aras.measure_real import real_costs_of
 from mho.studies.aras.overheads import overheads
 from mho.studies.aras.paper import PAPER
 from mho.studies.aras.pulses import pulses
 from mho.studies.aras.speed import speed
 from mho.studies.aras.systolic import systolic_energy, systolic_speed
+from mho.studies.chapter import Chapter
 from mho.studies.real import check_data, chosen
 from mho.studies.rows import Study
 from mho.studies.work import Work
@@ -28,6 +33,8 @@ def measure_part(work: Work, name: str) -> None:
     if name in timed(work):
         costs_of(work, name)
         systolic_cost(work, ZooNetwork(name))
+        if name in papers(work):
+            events_of(work, name)
     else:
         real_costs_of(work, name)
 
@@ -45,6 +52,7 @@ def study(work: Work) -> Study:
         lifetime(work, costs),
         systolic_speed(work, costs, arrays),
         systolic_energy(work, costs, arrays),
+        under_constants(work),
         overheads(work, costs),
         accuracy(work, real),
     )
@@ -57,7 +65,18 @@ def study(work: Work) -> Study:
     return PAPER.study("aras", _chips(costs, arrays), settings, chapters)
 
 
+def under_constants(work: Work) -> Chapter:
+    """Measure what Figures 15 to 17 rest on, and set their claims under published constants."""
+    return constants(work, {name: events_of(work, name) for name in papers(work)})
+
+
 def _chips(costs: Costs, arrays: Runs) -> dict[str, str]:
     """Name the chips and their digests."""
     chips = {run["chip"]: run["digest"] for runs in costs.values() for run in runs.values()}
-    return {**dict(sorted(chips.items())), "tpu-like": next(iter(arrays.values()))["digest"]}
+    return {**dict(sorted(chips.items())), "tpu-like": next(iter(arrays.values()))["digest"]} | coherent_chips()
+
+
+def coherent_chips() -> dict[str, str]:
+    """Name the chips and the array of the coherent set, and their digests."""
+    chips = {name: Chip.load(name).digest for name in ("aras-coherent", "aras-coherent-baseline")}
+    return {**chips, "tpu-like-coherent": Systolic.load("tpu-like-coherent").digest}
