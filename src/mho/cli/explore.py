@@ -176,11 +176,8 @@ def explore(
         )
         if out is not None:
             save(found, out)
-    written = (
-        f"\nwritten to {out / 'explore.html'}, explore.json, explore.svg, designs.csv, designs.parquet and {KEPT}"
-        if out
-        else ""
-    )
+    files_written = f"explore.html, explore.json, explore.svg, designs.csv, designs.parquet and {KEPT}"
+    written = f"\nwritten to {out}: {files_written}" if out else ""
     target.deliver(found, "points", written)
 
 

@@ -131,12 +131,12 @@ def advise(
         advice = mho.explore.advise(network, "aras", "overlap")
         print(advice.frame("changes"))
 
-    Steps are those of `neighbours`. Each is compiled and measured anew; what cannot be compiled is told with the reason, and what
-    changes nothing of what is told is named alone. `minimise`: one of AIMS; those of which more is better are maximised. `copies`:
-    the chip, and each of its variants, is sized to so many copies of the network; 0: tiles stay as they are. `uncertainty`: of the
-    first changes it is told whether it is decided, under all published constants, that they take less energy. `workers`: processes
-    that measure; their number changes no result. `say` is told how far the work is. Raises OptionError for an unknown aim, and
-    what `compile` raises for the design as it is.
+    Steps are those of `neighbours`, each compiled and measured anew; what cannot be compiled is told with the reason, what changes
+    nothing is named alone. `minimise`: one of AIMS; those of which more is better are maximised. `copies`: the chip, and each of
+    its variants, is sized to so many copies of the network; 0: tiles stay as they are. `uncertainty`: of the first changes it is
+    told whether it is decided, under all published constants, that they take less energy. `workers`: processes that measure; their
+    number changes no result. `say` is told how far the work is. Raises OptionError for an unknown aim, and what `compile` raises
+    for the design as it is.
     """
     if minimise not in AIMS:
         raise OptionError(f"advice cannot minimise {minimise!r}; {choices(minimise, AIMS)}")
@@ -147,24 +147,21 @@ def advise(
     aims = tuple(dict.fromkeys((*TOLD, *(("interval",) if flows else ()), minimise)))
     all_have = {f"chip.{TILES}": f"{FIT}:{copies}"} if copies else {}
     steps = [step for step in neighbours(given, plan) if not (copies and step.key == TILES)]
-    one, space = Subject(subject.net.name, {(): subject}), _space(steps, all_have)
-    judge = Judge((one,), space, given, plan, Analog(), (*aims, "unresolved"), whole=True)
+    one = (Subject(subject.net.name, {(): subject}),)
+    judge = Judge(one, _space(steps, all_have), given, plan, Analog(), (*aims, "unresolved"), whole=True)
     say("the design as it is")
     base, report = judge.told(judge.designs(all_have)[0])
     records, unchanged = [], []
-    work = _Work(judge, all_have)
-    for number, (step, record) in enumerate(zip(steps, each(work, steps, workers), strict=True), 1):
+    for number, (step, record) in enumerate(zip(steps, each(_Work(judge, all_have), steps, workers), strict=True), 1):
         say(f"change {number} of {len(steps)}: {step.key}")
         if record["refused"] is None:
-            pairs = {aim: (record[OBJECTIVES[aim].field], base[OBJECTIVES[aim].field]) for aim in aims}
-            record["ratios"] = {aim: now / before for aim, (now, before) in pairs.items() if now is not None and before}
+            record["ratios"] = _ratios(record, base, aims)
             if all(abs(ratio - 1) <= SAME for ratio in record["ratios"].values()):
                 unchanged.append({key: record[key] for key in ("part", "key", "before", "after", "unit")})
                 continue
         records.append(record)
     records.sort(key=lambda record: _order(record, objective(minimise)))
-    if uncertainty:
-        _price(records, report, judge, all_have, say)
+    _price(records[: SURE if uncertainty else 0], report, judge, all_have, say)
     content = {
         "network": subject.net.name,
         "chip": given.name,
@@ -188,7 +185,7 @@ def _price(
     say: Callable[[str], None],
 ) -> None:
     """Note in the first records what of the design's energy a change saves under published constants, compiled once more."""
-    feasible = [record for record in records if record["refused"] is None][:SURE]
+    feasible = [record for record in records if record["refused"] is None]
     for number, record in enumerate(feasible, 1):
         say(f"pricing change {number} of {len(feasible)}: {record['key']}")
         other = judge.measured({**all_have, **record["values"]})[1][0]
@@ -196,6 +193,12 @@ def _price(
         saving, low, high = found.saving("changed", "as it is")
         verdict = found.verdict("changed", "as it is")
         record["sure"] = {"saving": saving, "low": low, "high": high, "decided": verdict.decided, "said": str(verdict)}
+
+
+def _ratios(record: Mapping[str, Any], base: Mapping[str, Any], aims: Sequence[str]) -> dict[str, float]:
+    """Return each aim of a change over that of the design as it is, where both are known."""
+    pairs = {aim: (record[OBJECTIVES[aim].field], base[OBJECTIVES[aim].field]) for aim in aims}
+    return {aim: now / before for aim, (now, before) in pairs.items() if now is not None and before}
 
 
 def gain(record: Mapping[str, Any], aim: Objective) -> float:
