@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from mho.explore.autorac.choosing import chosen_of, picked
 from mho.explore.autorac.finals import LOST
 from mho.explore.autorac.forms import forms
 from mho.explore.autorac.learning import Judged, front_of
-from mho.explore.autorac.outcome import COSTS, SEARCHED, Autorac
+from mho.explore.autorac.outcome import COSTS, NAIVE, SEARCHED, Autorac
 from mho.explore.autorac.run import autorac
 from mho.explore.autorac.space import JointSpace
 from mho.machine.recommender import load
 from mho.network.clicks import Clicks
 from mho.network.zoo.interaction.space import ModelSpace
+from mho.studies.autorac.chapters import designs_chapter, factors_chapter, origin_chapter, sides_chapter
+from mho.studies.autorac.search import kept_of, ladder
 from mho.training.clicks import Settings
 from mho.training.clicks.judge import judge
 from tests.command_line import Shell
@@ -76,6 +79,24 @@ def test_parts_of_what_was_found_fit_each_other(found: Autorac, folder: Path) ->
     assert set(content["sides"]["fronts"]) == {"joint", "model first", "chip alone"}
     assert any("synthetic" in note for note in content["notes"])
     assert Autorac.from_dict(found.to_dict()).to_dict() == found.to_dict()
+
+
+def test_the_study_tells_what_was_found_and_its_steps_end_with_the_chosen_design(found: Autorac) -> None:
+    kept = json.loads(json.dumps(kept_of(found)))
+    for each in (*kept["designs"], *kept["factors"]):
+        each["kind"] = NAIVE if each["kind"] == "hand-made" else each["kind"]
+    steps, chosen = ladder(kept), found.chosen
+    assert chosen is not None and list(steps) == ["naive", "model", "bits", "chip", "copies"]
+    assert steps["copies"]["latency_s"] == pytest.approx(chosen["latency_s"], rel=1e-6)
+    assert steps["copies"]["area_m2"] == pytest.approx(chosen["area_m2"], rel=1e-6)
+    told = {"made up": kept}
+    factors, origin = factors_chapter(told), origin_chapter({"made up": steps})
+    product = math.prod(origin.rows[f"origin/latency_s/made up {step}"].ours or 0.0 for step in steps)
+    assert product == pytest.approx(steps["naive"]["latency_s"] / steps["copies"]["latency_s"])
+    assert factors.rows["factors/naive/latency/made up"].ours == found.content["factors"][0]["latency"]
+    assert factors.rows["factors/hand/latency/made up"].ours is None
+    for chapter in (factors, origin, designs_chapter(told), sides_chapter(told)):
+        assert chapter.finished().tables
 
 
 def test_kept_weights_on_the_kept_chip_are_what_was_told(found: Autorac, folder: Path) -> None:

@@ -13,7 +13,7 @@ from mho import studies
 from mho.network.zoo.interaction import MODELS
 from mho.network.zoo.interaction.nasrec import nasrec
 from mho.studies.autorac import LOGS, logs
-from mho.studies.autorac.costs import BARE, Costed, chip
+from mho.studies.autorac.costs import BARE, NAIVE_SCHEDULE, Costed, chip
 from mho.studies.autorac.windows import DIMENSION, FIELDS
 from mho.studies.rows import Study
 from mho.studies.work import Settings, Work
@@ -55,7 +55,7 @@ def test_windows_and_products_of_the_page_are_those_of_the_networks(shown: Study
 
 
 def test_a_row_of_the_page_is_measured_again(shown: Study) -> None:
-    found = Costed(MODELS["dlrm"](), FIELDS, DIMENSION, 8).on(chip(), "naive", BARE)
+    found = Costed(MODELS["dlrm"](), FIELDS, DIMENSION, 8).on(chip(), NAIVE_SCHEDULE, BARE)
     for key in ("latency_s", "energy_j", "area_m2"):
         assert figures(shown, f"windows/{key}")["dlrm 128-64"] == pytest.approx(found[key], rel=1e-9)
 

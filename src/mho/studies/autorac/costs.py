@@ -20,6 +20,8 @@ from mho.number import QuantisedNetwork, quantise
 from mho.strategy import Strategy
 
 CHIP = "isaac"
+NAIVE_SCHEDULE = Strategy().with_(schedule="naive")
+"""One copy, one operator after another."""
 BARE: Mapping[str, Value] = {"tiles": "fit"}
 """What a chip that is sized to its network has, and that is not searched."""
 SAMPLES = 8
@@ -46,10 +48,9 @@ class Costed:
         samples = np.random.default_rng(0).standard_normal((SAMPLES, self.fields, part.width), dtype=np.float32)
         return quantise(built, samples, bits=self.bits)
 
-    def on(self, base: Chip, schedule: str, values: Mapping[str, Value]) -> dict[str, float]:
+    def on(self, base: Chip, strategy: Strategy, values: Mapping[str, Value]) -> dict[str, float]:
         """Return time, energy and area on a chip, and the products and windows of the matrices."""
         network = self.network()
-        strategy = Strategy() if "schedule" in values else Strategy().with_(schedule=schedule)
         figures, _ = Machine(base, strategy, values).of(self.model.name, network)
         windows = sum(math.prod(layer.shape[1:-1]) for layer in network.network.matrix_layers)
         return {

@@ -16,7 +16,8 @@ from mho.explore.autorac.space import JointSpace
 from mho.network.clicks import Clicks
 from mho.network.zoo.interaction import Genotype, of
 from mho.network.zoo.interaction.space import ModelSpace
-from mho.studies.autorac.costs import BARE, CHIP, Costed, chip
+from mho.strategy import Strategy
+from mho.studies.autorac.costs import BARE, CHIP, NAIVE_SCHEDULE, Costed, chip
 from mho.studies.work import Work
 from mho.training.clicks import Settings
 
@@ -26,19 +27,23 @@ class Log:
     """A log of the study: its file in the folder of data, and how much may be spent on it."""
 
     file: str
-    tries: int = 8
-    epochs: int = 3
+    tries: int = 32
+    epochs: int = 6
     drop: float = 0.0
     tolerance: float = 5e-4
-    seeds: int = 1
+    seeds: int = 3
     published: tuple[str, ...] = ("kdd-full",)
-    hand_made: tuple[str, ...] = ("deepfm",)
-    sides: bool = False
+    hand_made: tuple[str, ...] = ("deepfm", "dlrm", "dcnv2")
+    sides: bool = True
 
 
-LOGS = {"census_income": Log("ctr/census_income.npz")}
+LOGS = {
+    "census_income": Log("ctr/census_income.npz"),
+    "movielens1m_binary": Log("ctr/movielens1m_binary.npz", epochs=8, drop=0.1),
+    "frappe_x1": Log("ctr/frappe_x1.npz", epochs=12, drop=0.1, tolerance=2e-3),
+}
 SPACE = JointSpace(ModelSpace(blocks=3, widths=(16, 32, 64, 128), counts=(8, 16), alone=True))
-BUDGET, TRAINED, PATIENCE, WORKERS = 600, 2, 2, 1
+BUDGET, TRAINED, PATIENCE = 2000, 6, 2
 
 
 def searched(work: Work, name: str) -> dict[str, Any]:
@@ -52,7 +57,7 @@ def searched(work: Work, name: str) -> dict[str, Any]:
         found = autorac(
             clicks, folder, CHIP, space=SPACE, settings=[settings], budget=BUDGET, tries=log.tries, trained=TRAINED,
             seeds=log.seeds, tolerance=log.tolerance, published=log.published, hand_made=log.hand_made, sides=log.sides,
-            workers=WORKERS, progress=lambda what, done, total: work.say(f"{name}: {what} {done}/{total}"),
+            progress=lambda what, done, total: work.say(f"{name}: {what} {done}/{total}"),
         )  # fmt: skip
         return kept_of(found)
 
@@ -84,15 +89,15 @@ def ladder(found: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     values, bits = chosen["values"], model.layer_bits(*sizes)
     one_copy = {**values, "tiles": "fit", "schedule": "overlap"}
     steps = {
-        "naive": (of(naive["model"]), 8, "naive", BARE),
-        "model": (model, 8, "naive", BARE),
-        "bits": (model, bits, "naive", BARE),
-        "chip": (model, bits, "overlap", one_copy),
-        "copies": (model, bits, "overlap", values),
+        "naive": (of(naive["model"]), 8, NAIVE_SCHEDULE, BARE),
+        "model": (model, 8, NAIVE_SCHEDULE, BARE),
+        "bits": (model, bits, NAIVE_SCHEDULE, BARE),
+        "chip": (model, bits, Strategy(), one_copy),
+        "copies": (model, bits, Strategy.from_dict(chosen["strategy"]), values),
     }
     made = {}
-    for step, (built, at, schedule, on) in steps.items():
-        figures = Costed(built, *sizes, at).on(chip(), schedule, on)
+    for step, (built, at, strategy, on) in steps.items():
+        figures = Costed(built, *sizes, at).on(chip(), strategy, on)
         made[step] = {cost: figures[cost] for cost in COSTS}
     return made
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mho.network.zoo.interaction import MODELS, Model
 from mho.network.zoo.interaction.nasrec import PUBLISHED, nasrec
-from mho.studies.autorac.costs import BARE, Costed, chip
+from mho.studies.autorac.costs import BARE, NAIVE_SCHEDULE, Costed, chip
 from mho.studies.autorac.paper import PAPER
 from mho.studies.chapter import Chapter
 
@@ -28,7 +28,8 @@ def models(quick: bool) -> dict[str, Model]:
 def windows(quick: bool) -> dict[str, dict[str, float]]:
     """Return what each costs at 8 bits, one copy, one operator after another."""
     return {
-        name: Costed(model, FIELDS, DIMENSION, 8).on(chip(), "naive", BARE) for name, model in models(quick).items()
+        name: Costed(model, FIELDS, DIMENSION, 8).on(chip(), NAIVE_SCHEDULE, BARE)
+        for name, model in models(quick).items()
     }
 
 
