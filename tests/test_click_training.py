@@ -139,6 +139,32 @@ def test_training_ends_where_nothing_gets_better_and_keeps_the_best():
     assert judge(training.real(), CLICKS, "valid").log_loss == pytest.approx(min(training.valid), rel=1e-5)
 
 
+def test_epochs_in_real_numbers_come_first_and_none_of_them_is_kept():
+    coded, real = trained("deepfm", epochs=5, bits="4/8", real=0.4), trained("deepfm", epochs=5)
+    assert (coded.real_epochs, real.real_epochs) == (2, 0)
+    assert coded.losses[:2] == real.losses[:2] and coded.valid[:2] == real.valid[:2]
+    assert coded.losses[2] != real.losses[2] and coded.best_epoch > 2
+    assert trained("deepfm", epochs=2, bits="4/8", real=0.0).losses[0] != real.losses[0]
+    assert trained("deepfm", epochs=2, bits="4/8", real=1.0).real_epochs == 1
+
+
+def test_real_numbers_end_where_they_bring_nothing_better_and_bits_begin_with_the_best_of_them():
+    training = Training(CLICKS, SMALL["deepfm"], replace(QUICK, epochs=40, patience=2, rate=0.05, bits="4/8"))
+    while not training.valid or training.real_epochs == 20:
+        training.run(epochs=1)
+    assert training.done == training.real_epochs < 20 and training.done - training.best_epoch == 2
+    best, begun = training.best, {}
+
+    def step(*given: object, **named: object) -> None:
+        begun.update({name: parameter.detach().clone() for name, parameter in training.parameters.items()})
+        raise KeyboardInterrupt
+
+    training.optimiser.step = step  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        training.run(epochs=1)
+    assert all(np.array_equal(begun[name], best[name]) for name in begun)
+
+
 def test_tables_without_quantised_training_have_eight_bits():
     training = trained("deepfm")
     real, integers = (judge(each, CLICKS, "test") for each in (training.real(), training.recommender()))

@@ -37,9 +37,9 @@ def once(measure: Callable[Concatenate[Subject, More], Found]) -> Callable[Conca
     def remembered(subject: Subject, /, *more: More.args, **named: More.kwargs) -> Found:
         key = (remembered, *more, *named.items()) if more or named else remembered
         findings = known(subject)
-        if key not in findings:
-            findings[key] = measure(subject, *more, **named)
-        result: Found = findings[key]
-        return result
+        found: Found = findings.get(key, findings)
+        if found is findings:
+            found = findings[key] = measure(subject, *more, **named)
+        return found
 
     return remembered

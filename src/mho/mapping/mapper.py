@@ -28,6 +28,7 @@ from mho.number.basis import BasisPlan
 from mho.number.bits import ALL_BYTES, BYTES, Bits, LayerBits
 from mho.number.coded import QuantisedNetwork
 from mho.number.sampled import Sampled
+from mho.once import known
 from mho.strategy.choice import Choice, built, setting
 from mho.strategy.precise import Precise
 from mho.strategy.strategy import Strategy
@@ -149,7 +150,18 @@ def mapped_by(strategy: Strategy, network: Network | QuantisedNetwork, chip: Chi
     """Map a network as the strategy's coding, mapping and conversion say. Raises MappingError where a group cannot hold a block."""
     coding, net = strategy.get(Precise), network.network if isinstance(network, QuantisedNetwork) else network
     bits = ALL_BYTES if isinstance(network, QuantisedNetwork) else coding.bits_of(network)
-    return strategy.get(Mapper).mapped(network, chip, bits, strategy.get(Conversion), coding.basis_of(net, chip))
+    mapper, conversion, basis = strategy.get(Mapper), strategy.get(Conversion), coding.basis_of(net, chip)
+    if basis is not None:
+        return mapper.mapped(network, chip, bits, conversion, basis)
+    # A chip that is sized to a network has other tiles than the one that it is sized from, and nothing else: blocks stay.
+    asked = (mapper, conversion, coding, chip.spec.model_copy(update={"tiles": 1}))
+    last = known(network).get(mapped_by)
+    if last is not None and last[0] == asked:
+        found: Mapping = last[1]
+        return found.on(chip)
+    mapping = mapper.mapped(network, chip, bits, conversion)
+    known(network)[mapped_by] = asked, mapping
+    return mapping
 
 
 __all__ = ["PACKINGS", "Mapper", "Packed", "map_network", "mapped_by", "most_weight_bits"]

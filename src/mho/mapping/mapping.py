@@ -9,12 +9,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from collections.abc import Mapping as Map
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mho.chip import Chip
 from mho.chip.readout import Readout
 from mho.mapping.blocks import Blocks, Fullest, Run
 from mho.mapping.combination import Combination, FloatArray, IntArray
@@ -128,6 +129,12 @@ class Mapping(Shown):
     weights: tuple[WeightMapping, ...]
     layers: tuple[LayerMapping, ...]
     tables: TableMapping | None = None
+
+    def on(self, chip: Chip) -> Mapping:
+        """Return the same mapping on a chip that differs from its own in its number of tiles alone."""
+        read = {id(layer.readout): replace(layer.readout, chip=chip) for layer in self.layers}
+        layers = tuple(replace(layer, readout=read[id(layer.readout)]) for layer in self.layers)
+        return Mapping(self.kind, self.weights, layers, self.tables)
 
     @cached_property
     def shapes(self) -> tuple[GroupShape, ...]:

@@ -45,16 +45,14 @@ def operands(network: Network, coded: CodedTensors) -> Operands:
     """Return what layers read and write; an embedding writes nothing, as its rows went into the buffer when they were loaded."""
     shown = sources(network)
     read = [() if layer.moves_only else layer.inputs for layer in network.layers]
-    widths = {layer.name: float(layer.size * operand_width(network, layer.name, coded)) for layer in network.layers}
+    of_one = {layer.name: operand_width(network, layer.name, coded) for layer in network.layers}
+    widths = {layer.name: float(layer.size * of_one[layer.name]) for layer in network.layers}
     names = [name for inputs in read for name in inputs]
     return Operands(
         np.array([shown[layer.name] for layer in network.layers], dtype=np.int64),
         np.array([shown[layer.inputs[0]] if layer.inputs else NOWHERE for layer in network.layers], dtype=np.int64),
         np.array(
-            [
-                float(operand_width(network, layer.inputs[0], coded)) if layer.inputs else 0.0
-                for layer in network.layers
-            ],
+            [of_one[layer.inputs[0]] if layer.inputs else 0.0 for layer in network.layers],
             dtype=np.float64,
         ),
         np.array(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from math import ceil
 
@@ -79,13 +78,21 @@ class CodedTensors:
         """Return whether a tensor is stored as codes."""
         return name in self.names
 
-    def width(self, name: str) -> Fraction:
-        """Return the bytes of an element: a part of one where codes have fewer than 8 bits."""
-        return self._widths.get(name, Fraction(1))
+    def __hash__(self) -> int:
+        return self._hash
 
     @cached_property
-    def _widths(self) -> dict[str, Fraction]:
-        return {name: Fraction(bits, 8) for name, bits in self.fewer}
+    def _hash(self) -> int:
+        """The hash, which what is found of a network for these tensors is asked for by, again and again."""
+        return hash((self.names, self.fewer))
+
+    def width(self, name: str) -> float:
+        """Return the bytes of an element: a part of one, in eighths, where codes have fewer than 8 bits."""
+        return self._widths.get(name, 1)
+
+    @cached_property
+    def _widths(self) -> dict[str, float]:
+        return {name: bits / 8 for name, bits in self.fewer}
 
 
 def coded_tensors(
@@ -151,19 +158,31 @@ def buffer_bytes(network: Network, coded: CodedTensors) -> dict[str, int]:
         for name in layer.inputs
     }
     sizes: dict[str, int] = {}
+    widths = _operand_widths(network, coded)
     for place, layer in enumerate(network.layers):
         exact = network.types[layer.name] != REAL and layer.name not in constant and place in read
         if source[layer.name] == place and not isinstance(layer, Constant) and (layer.name in coded or exact):
-            sizes[layer.name] = ceil(layer.size * operand_width(network, layer.name, coded))
+            sizes[layer.name] = ceil(layer.size * widths[layer.name])
     return sizes
 
 
-def operand_width(network: Network, name: str, coded: CodedTensors) -> Fraction | int:
+def operand_width(network: Network, name: str, coded: CodedTensors) -> float:
     """Return the bytes of an element that a layer reads from the buffer: of its code, 1 for codes of 8 bits and their views, else
     those of its type.
     """
-    kind = network.types[name]
-    return coded.width(network.layers[sources(network)[name]].name) if kind == REAL else element_bytes(kind)
+    return _operand_widths(network, coded)[name]
+
+
+@once
+def _operand_widths(network: Network, coded: CodedTensors) -> dict[str, float]:
+    """Return the bytes of an element of each tensor."""
+    source, types, layers = sources(network), network.types, network.layers
+    return {
+        layer.name: coded.width(layers[source[layer.name]].name)
+        if types[layer.name] == REAL
+        else element_bytes(types[layer.name])
+        for layer in layers
+    }
 
 
 def write_bytes(blocks: Blocks, run: Run, chip: Chip) -> float:

@@ -205,6 +205,9 @@ def place_tensors(
 def fewest_banks(network: Network, coded: CodedTensors, chip: Chip, least: int) -> int:
     """Return the fewest tile buffers, but `least`, in which no stored tensor lacks room where banks are chosen greedily."""
     stored = stored_tensors(network, coded)
+    whole = all(0 < tensor.size < chip.tile.buffer_bytes for tensor in stored)
+    if whole and least >= len(stored):
+        return least
     problem = _problem(network, stored, chip, [Tensor(tensor.size, 0.0, tensor.moves) for tensor in stored])
 
     def enough(count: int) -> bool:
@@ -213,7 +216,7 @@ def fewest_banks(network: Network, coded: CodedTensors, chip: Chip, least: int) 
         alike = replace(problem, banks=banks, watts=free, read_j=free, write_j=free)
         return not any(alike.spilled(greedy_banks(alike)))
 
-    if all(0 < tensor.size < chip.tile.buffer_bytes for tensor in stored):
+    if whole:
         # Each takes the first tile that is free, however many there are.
         every = replace(problem, banks=(chip.tile.buffer_bytes,) * max(len(stored), 1))
         return max([least, *(number + 1 for banks in greedy_banks(every) for number in banks)])

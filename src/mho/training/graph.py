@@ -52,7 +52,8 @@ class Graph(nn.Module):
 
     `bits`: as `number.quantise` takes them, None for real numbers. `per_channel`, `symmetric`: of weight codes, likewise.
     `momentum`: weight of a batch in the ranges of activations, every EVERY batches that ask for gradients; 0 keeps those of
-    `calibrate`. `light`: activations of 8 bits stay real in training mode, which takes a third less time. Weights are called
+    `calibrate`. `light`: activations of 8 bits stay real in training mode, which takes a third less time. `coded`, which may be set
+    to False: all numbers stay real for the time being. Weights are called
     LAYER.FIELD ("top.0.weight"); a weight that layers share bears the name of the first. Raises NetworkError for a network that
     cannot be run in other batches than its own, and for layers that have no function in torch.
     """
@@ -81,7 +82,7 @@ class Graph(nn.Module):
             )
         self.network, self.bits = network, bits
         self.per_channel, self.symmetric, self.momentum = per_channel, symmetric, momentum
-        self.layout, self.light = Layout(network, bits), light
+        self.layout, self.light, self.coded = Layout(network, bits), light, True
         self.register_buffer("ranges", torch.zeros(len(self.layout.bits_of), 2, dtype=torch.float64))
         self.register_buffer("known", torch.zeros((), dtype=torch.bool))
         self.register_buffer("passes", torch.zeros((), dtype=torch.int64))
@@ -127,6 +128,9 @@ class Graph(nn.Module):
 
     def run(self, inputs: tuple[Tensor, ...], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Run the network with any weights of the names and shapes of its own; returns its outputs by name."""
+        if not self.coded:
+            values = self._walk(inputs, weights, coded=False, spans=None)
+            return {name: values[tensor] for name, tensor in self.network.returned.items()}
         if self.layout.bits_of and not bool(self.known):
             self._calibrate(inputs, weights)
         spans: list[list[tuple[float, float]]] | None = None

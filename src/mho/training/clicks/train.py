@@ -54,7 +54,8 @@ class Settings(epochs.Settings):
     numbers of looked-up rows that are set to 0 at random (Srivastava et al. 2014). `patience`: epochs without a better loss of
     the records to choose by after which training ends. `spread`: standard deviation of fresh vectors. `bits`: of layers, as
     number.quantise takes them; None: those that the model prescribes, else real numbers, 8 and 8 bits once they are trained.
-    `seed`: of everything drawn.
+    `real`: share of the epochs, the first ones, that are in real numbers all the same where bits are trained; they end sooner where
+    `patience` of them bring nothing better. `seed`: of everything drawn.
 
     Raises OptionError out of range, NumberError for bits that are none.
     """
@@ -68,11 +69,12 @@ class Settings(epochs.Settings):
     patience: int = 3
     spread: float = 0.05
     bits: str | None = None
+    real: float = 0.5
     seed: int = 0
 
     bounds: ClassVar[Mapping[str, tuple[float, float]]] = {
         "dimension": (1, 1 << 12), "epochs": (1, 10_000), "batch": (1, 1 << 20), "rate": (1e-8, 1.0), "decay": (0.0, 10.0),
-        "drop": (0.0, 0.9), "patience": (1, 10_000), "spread": (0.0, 10.0), "seed": (0, 2**31 - 1),
+        "drop": (0.0, 0.9), "patience": (1, 10_000), "real": (0.0, 1.0), "spread": (0.0, 10.0), "seed": (0, 2**31 - 1),
     }  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -111,13 +113,25 @@ class Training(epochs.Training):
     @property
     def finished(self) -> bool:
         """Whether no epoch is left, or the last ones brought nothing better."""
-        best = int(np.argmin(self.valid)) if self.valid else 0
-        return super().finished or len(self.valid) - 1 - best >= self.settings.patience
+        waited = len(self.valid) - self.best_epoch >= self.settings.patience
+        return super().finished or (waited and len(self.valid) > self.real_epochs)
+
+    @property
+    def real_epochs(self) -> int:
+        """Return how many epochs are in real numbers before those at the bits that are trained; 0 where none are."""
+        settings = self.settings
+        most = 0 if self.bits is None else min(round(settings.real * settings.epochs), settings.epochs - 1)
+        ends = range(settings.patience + 1, min(most, len(self.valid)) + 1)
+        return next((end for end in ends if end - 1 - int(np.argmin(self.valid[:end])) >= settings.patience), most)
 
     @property
     def best_epoch(self) -> int:
-        """Return the number, from 1 on, of the epoch whose weights are kept; 0 where none is done."""
-        return int(np.argmin(self.valid)) + 1 if self.valid else 0
+        """Return the number, from 1 on, of the epoch whose weights are kept; 0 where none is done.
+
+        As soon as one is done at the bits that are trained, it is the best of these.
+        """
+        first = self.real_epochs if len(self.valid) > self.real_epochs else 0
+        return first + int(np.argmin(self.valid[first:])) + 1 if self.valid else 0
 
     def state(self) -> tuple[dict[str, Tensor], list[float]]:
         """Return the state of any training, the ranges of activations, the losses by which epochs are chosen, and the best one."""
@@ -147,6 +161,13 @@ class Training(epochs.Training):
         starts = range(0, len(y), settings.batch)
         total = torch.zeros((), dtype=torch.float64)
         self.graph.train()
+        self.graph.coded = number >= self.real_epochs
+        if 0 < number == self.real_epochs:
+            # From the best real numbers on, with the ranges that these give.
+            with torch.no_grad():
+                for name, parameter in self.parameters.items():
+                    parameter.copy_(self.best[name])
+            self.graph.known.fill_(False)
         for place, start in enumerate(starts):
             self.falls_to((number + place / len(starts)) / settings.epochs, settings.rate, END)
             batch = order[start : start + settings.batch]
@@ -215,7 +236,7 @@ class Training(epochs.Training):
         """Look up records: (records, fields, numbers of a row); as the integers of tables show them, where bits are trained."""
         rows = self.parameters[TABLES]
         vectors = nn.functional.embedding(torch.from_numpy(x).long() + self.base, rows)
-        if self.bits is None:
+        if self.bits is None or not self.graph.coded:
             return vectors
         with torch.no_grad():
             scale = (rows.abs().max() / LARGEST).clamp(min=torch.finfo(torch.float32).tiny)
