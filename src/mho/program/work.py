@@ -78,14 +78,6 @@ class CodedTensors:
         """Return whether a tensor is stored as codes."""
         return name in self.names
 
-    def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        """The hash, which what is found of a network for these tensors is asked for by, again and again."""
-        return hash((self.names, self.fewer))
-
     def width(self, name: str) -> float:
         """Return the bytes of an element: a part of one, in eighths, where codes have fewer than 8 bits."""
         return self._widths.get(name, 1)
