@@ -11,7 +11,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
@@ -34,7 +34,7 @@ from mho.network.zoo.interaction import Genotype
 from mho.network.zoo.interaction.space import ModelSpace
 from mho.training.searched.alone import Alone, Budget
 from mho.training.searched.predictor import Predictor
-from mho.training.searched.score import SCORES
+from mho.training.searched.score import SCORES, UNTRAINED
 from mho.training.searched.supernet import Supernet
 
 RESULTS = ROOT / "benchmarks" / "rank.json"
@@ -45,10 +45,16 @@ SPACE = ModelSpace(blocks=3, widths=(16, 32, 64, 128), counts=(4, 8))
 BUDGET = Budget(dimension=8)
 ROWS, VALID = 200_704, 8192
 """Records to train on and to choose by, the first ones of the file."""
-JUDGED, SEEDS, OTHERS = 30, 3, 16
+JUDGED, SEEDS, OTHERS = 30, 3, 12
+SEARCHED = 400
+"""Designs that a search scores, as `mho autorac` does if nothing is said: the trainings that a predictor is fitted to, and the
+supernet, are spread over them.
+"""
 STEPS = 392
 """Of the supernet: as many as four whole trainings."""
 SETS = ("frappe_x1",)
+FEWEST = 10
+"""Models that a tau is told of."""
 RESAMPLED = 400
 """Draws of the judged models, with repetition, from which tau's standard error is."""
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
@@ -121,41 +127,50 @@ class Kept:
         return self.known[key]
 
 
-def measure(name: str, folder: Path) -> dict[str, Any]:
-    """Do what is not done yet for a set, and return the losses, scores and seconds of all models."""
+def measure(name: str, folder: Path, scores: Sequence[str], *, known: bool) -> dict[str, Any]:
+    """Do what is not done yet for a set, or take what is `known`; return the losses, scores and seconds of models."""
     kept, data, drawn = Kept(folder / f"{name}.jsonl"), clicks(name), models()
-    for task in (each for each in tasks() if not each.seed):
-        kept.of(f"alone {task.place} 0", partial(trained, drawn[task.place], data, 0))
-    scores = _scores(name, folder, kept, data, drawn)
-    alone = [
-        (task, kept.of(f"alone {task.place} {task.seed}", partial(trained, drawn[task.place], data, task.seed)))
-        for task in tasks()
-    ]
+    if not known:
+        _scores(name, folder, kept, data, drawn, scores)
+        for task in tasks():
+            kept.of(f"alone {task.place} {task.seed}", partial(trained, drawn[task.place], data, task.seed))
+    every = range(len(drawn))
+    alone = [(task, kept.known[key]) for task in tasks() if (key := f"alone {task.place} {task.seed}") in kept.known]
     return {
         "alone": [[task.place, task.seed, each["loss"], each["seconds"]] for task, each in alone],
-        "scores": scores,
-        "supernet_seconds": kept.known["supernet"]["seconds"],
+        "scores": {
+            score: [
+                [found["loss"], found["seconds"]] if (found := kept.known.get(f"{score} {place}")) else [np.nan, np.nan]
+                for place in every
+            ]
+            for score in SCORES
+            if all(f"{score} {place}" in kept.known for place in range(JUDGED))
+        },
+        "supernet_seconds": kept.known.get("supernet", {}).get("seconds"),
         "fields": data.fields,
+        "chance": float(-(p := data.valid.y.mean()) * np.log(p) - (1 - p) * np.log1p(-p)),
         "origin": data.origin,
     }
 
 
-def _scores(name: str, folder: Path, kept: Kept, data: Clicks, drawn: list[Genotype]) -> dict[str, list[list[float]]]:
-    """Train the supernet, and score every model: log losses and seconds, by score."""
+def _scores(name: str, folder: Path, kept: Kept, data: Clicks, drawn: list[Genotype], scores: Sequence[str]) -> None:
+    """Score every model, with a supernet that is trained where a score uses it."""
     path = folder / f"{name}.safetensors"
     supernet = Supernet.load(path, data) if path.exists() else Supernet(SPACE, data, BUDGET)
+    if not set(scores) <= set(UNTRAINED):
+        _train(supernet, path, kept)
+    for score in scores:
+        for place, model in enumerate(drawn):
+            kept.of(f"{score} {place}", partial(scored, model, supernet, score))
+
+
+def _train(supernet: Supernet, path: Path, kept: Kept) -> None:
+    """Train a supernet, and keep it."""
     start = process_time()
     supernet.train(STEPS, lambda done, steps, loss: print(f"supernet {done}/{steps} {loss:.4f}", flush=True))
     if not path.exists():
         kept.of("supernet", lambda: {"seconds": process_time() - start})
         supernet.save(path)
-    scores = {
-        score: [
-            kept.of(f"{score} {place}", partial(scored, model, supernet, score)) for place, model in enumerate(drawn)
-        ]
-        for score in SCORES
-    }
-    return {score: [[each["loss"], each["seconds"]] for each in every] for score, every in scores.items()}
 
 
 def tau(some: Numbers, others: Numbers) -> float:
@@ -171,38 +186,52 @@ def error(some: Numbers, others: Numbers) -> float:
 
 
 def judged(measured: dict[str, Any]) -> dict[str, Any]:
-    """Return for each score tau with its error, tau on the others, and CPU seconds a model; the ceiling; costs."""
+    """Return for each score tau with its error, tau on the others, and CPU seconds a model; the ceiling; costs.
+
+    A training that did not hold, and is worse than the same chance for all, counts as that.
+    """
     losses = np.full((JUDGED + OTHERS, SEEDS), np.nan)
-    seconds = []
-    for place, seed, loss, took in measured["alone"]:
-        losses[place, seed] = loss
-        seconds.append(took)
-    truth, ones = losses[:JUDGED].mean(axis=1), losses[JUDGED:, 0]
-    drawn, fields = models(), measured["fields"]
+    for place, seed, loss, _ in measured["alone"]:
+        losses[place, seed] = min(loss, measured["chance"])
+    whole = float(np.mean([took for *_, took in measured["alone"]]))
+    truth, ones = np.nanmean(losses[:JUDGED], axis=1), losses[JUDGED:, 0]
+    fitted = OTHERS * whole / SEARCHED
+    shared = (measured["supernet_seconds"] or 0.0) / SEARCHED
+    rows = []
     scores = {name: np.array([each[0] for each in every]) for name, every in measured["scores"].items()}
-    took = {name: float(np.mean([each[1] for each in every])) for name, every in measured["scores"].items()}
-    rows = [
-        {"score": name, "tau": tau(each[:JUDGED], truth), "error": error(each[:JUDGED], truth),
-         "others": tau(each[JUDGED:], ones), "seconds": took[name]}
-        for name, each in scores.items()
-    ]  # fmt: skip
-    for name in (None, *scores):
-        each = None if name is None else scores[name]
-        guesses, left_out = _predicted(drawn, ones, fields, each)
-        rows.append(
-            {"score": "predicted" if name is None else f"predicted with {name}", "tau": tau(guesses, truth),
-             "error": error(guesses, truth), "others": tau(left_out, ones), "seconds": 0.0 if name is None else took[name]}
-        )  # fmt: skip
-    pairs = [tau(losses[:JUDGED, a], losses[:JUDGED, b]) for a, b in combinations(range(SEEDS), 2)]
-    rest = [tau(losses[:JUDGED, each], np.delete(losses[:JUDGED], each, axis=1).mean(axis=1)) for each in range(SEEDS)]
+    took = {name: float(np.nanmean([each[1] for each in every])) for name, every in measured["scores"].items()}
+    took = {name: each + (0.0 if name in UNTRAINED else shared) for name, each in took.items()}
+    for name, each in scores.items():
+        rows.append(_row(name, each[:JUDGED], truth, each[JUDGED:], ones, took[name]))
+    with_scores = [("predicted", None, 0.0), *((f"predicted with {name}", scores[name], took[name]) for name in scores)]
+    for said, given, seconds in with_scores if not np.isnan(ones).any() else ():
+        guesses, left_out = _predicted(models(), ones, measured["fields"], given)
+        rows.append(_row(said, guesses, truth, left_out, ones, seconds + fitted))
+    pairs, most = [], 0
+    for a, b in combinations(range(SEEDS), 2):
+        both = ~np.isnan(losses[:JUDGED, [a, b]]).any(axis=1)
+        most = max(most, int(both.sum()))
+        pairs += [tau(losses[:JUDGED][both, a], losses[:JUDGED][both, b])] if both.sum() >= FEWEST else []
+    judges = losses[:JUDGED][~np.isnan(losses[:JUDGED]).any(axis=1)]
+    seeds = range(SEEDS) if len(judges) >= FEWEST else ()
+    rest = [tau(judges[:, each], np.delete(judges, each, axis=1).mean(axis=1)) for each in seeds]
     return {
         "rows": rows,
-        "ceiling": float(np.mean(pairs)),
-        "whole": float(np.mean(rest)),
+        "trainings": int((~np.isnan(losses[:JUDGED])).sum()),
+        "twice": most,
+        "ceiling": float(np.mean(pairs)) if pairs else None,
+        "whole": float(np.mean(rest)) if rest else None,
         "range": [float(truth.min()), float(np.median(truth)), float(truth.max())],
-        "seconds": float(np.mean(seconds)),
+        "seconds": whole,
         "supernet": measured["supernet_seconds"],
     }
+
+
+def _row(name: str, judged: Numbers, truth: Numbers, others: Numbers, ones: Numbers, seconds: float) -> dict[str, Any]:
+    known = None if np.isnan(ones).any() or np.isnan(others).any() else tau(others, ones)
+    return {
+        "score": name, "tau": tau(judged, truth), "error": error(judged, truth), "others": known, "seconds": seconds,
+    }  # fmt: skip
 
 
 def _predicted(drawn: list[Genotype], ones: Numbers, fields: int, scores: Numbers | None) -> tuple[Numbers, Numbers]:
@@ -228,20 +257,32 @@ def rendered(results: dict[str, Any]) -> str:
     parts = []
     for name, found in results["sets"].items():
         low, middle, high = found["range"]
+        seeds = f"mean of {SEEDS} seeds"
+        if found["trainings"] < JUDGED * SEEDS:
+            seeds = f"mean of the seeds that are trained ({found['trainings']} of {JUDGED * SEEDS} trainings so far)"
+        net = "" if found["supernet"] is None else f", the supernet of {STEPS} steps {found['supernet']:.1f}"
+        ceiling = "not known yet"
+        if found["ceiling"] is not None:
+            whole = "not known yet" if found["whole"] is None else f"{found['whole']:.2f}"
+            ceiling = (
+                f"tau {found['ceiling']:.2f} between two seeds ({found['twice']} models); between a whole training and the mean "
+                f"of the other two {whole}"
+            )
         parts += [
-            f"{name}, first {ROWS:,} records: log losses of the {JUDGED} judged models, mean of {SEEDS} seeds, {low:.4f} to "
-            f"{high:.4f} (median {middle:.4f}). Training one takes {found['seconds']:.1f} CPU seconds, the supernet of {STEPS} "
-            f"steps {found['supernet']:.1f}. **Ceiling: tau {found['ceiling']:.2f} between two seeds; {found['whole']:.2f} between "
-            "a whole training and the mean of the other two.**",
+            f"{name}, first {ROWS:,} records: log losses of the {JUDGED} judged models, {seeds}, {low:.4f} to {high:.4f} (median "
+            f"{middle:.4f}). Training one takes {found['seconds']:.1f} CPU seconds{net}. **Ceiling: {ceiling}.**",
             "",
             f"| score | tau, {JUDGED} judged | standard error | tau, {OTHERS} others | CPU s a model | of a training |",
             "|---|---|---|---|---|---|",
         ]
-        for row in sorted(found["rows"], key=lambda row: -row["others"]):
-            cells = [f"{row[name]:.2f}" for name in ("tau", "error", "others", "seconds")]
+        for row in sorted(found["rows"], key=lambda row: -(row["others"] or 0.0)):
+            cells = ["not measured" if row[each] is None else f"{row[each]:.2f}" for each in COLUMNS]
             parts.append(f"| {' | '.join((row['score'], *cells))} | {row['seconds'] / found['seconds']:.0%} |")
         parts.append("")
     return "\n".join(parts).strip()
+
+
+COLUMNS = ("tau", "error", "others", "seconds")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -249,6 +290,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rank", description=__doc__)
     parser.add_argument("--only", metavar="SET", action="append", choices=SETS, help=f"one of {', '.join(SETS)}")
     parser.add_argument("--folder", type=Path, default=SCRATCH / "rank", help="where what is done is kept")
+    parser.add_argument("--score", dest="scores", nargs="+", choices=SCORES, default=list(SCORES), help="which scores")
+    parser.add_argument("--known", action="store_true", help="train nothing: judge and write what is kept so far")
     parser.add_argument("--render", action="store_true", help="write the page again from benchmarks/rank.json")
     chosen = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
     results = read_json(RESULTS) if RESULTS.exists() else {"schema": SCHEMA, "sets": {}}
@@ -257,7 +300,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         torch.set_num_threads(1)
         for name in chosen.only or SETS:
-            results["sets"][name] = judged(measure(name, chosen.folder))
+            results["sets"][name] = judged(measure(name, chosen.folder, chosen.scores, known=chosen.known))
         write_json(RESULTS, results)
     write_measured(PAGE, rendered(results))
     return 0
