@@ -65,15 +65,20 @@ def publish(study: Study) -> None:
             path.unlink()
 
 
-def publish_constants() -> None:
-    """Measure the claims of ARAS under published constants alone, and publish them in the study that is there."""
+def publish_constants(*, measures: bool) -> None:
+    """Measure the claims of ARAS under published constants alone, and publish them in the study that is there.
+
+    Where it does not measure, events that were counted before are priced again.
+    """
     from mho.studies import Study
     from mho.studies.aras import coherent_chips, under_constants
     from mho.studies.work import Settings, Work
 
     folder = SCRATCH.parent / "study-aras"
     folder.mkdir(parents=True, exist_ok=True)
-    chapter = under_constants(Work("aras", Settings(), folder, lambda text: print(text, file=sys.stderr)))
+    chapter = under_constants(
+        Work("aras", Settings(), folder, lambda text: print(text, file=sys.stderr), measures=measures)
+    )
     content, part = kept("aras").to_dict(), chapter.finished()
     alone = Study("aras", "", "", {}, {}, (), (part,), tuple(chapter.rows.values())).to_dict()
     others = [each for each in content["parts"] if each["id"] != part.id]
@@ -96,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--constants", action="store_true", help="of study aras, measure the part on constants alone")
     chosen = parser.parse_args(arguments)
     if chosen.constants:
-        publish_constants()
+        publish_constants(measures=not chosen.render)
         return 0
     for name in NAMES if chosen.only is None else (chosen.only,):
         if chosen.render:
