@@ -47,7 +47,7 @@ def measured() -> dict[str, Any]:
 
     import mho
     from mho.chip.fit import copies_asked, unsized
-    from mho.explore.autorac import closed
+    from mho.explore.autorac import closed, sketch
     from mho.explore.autorac.space import BASE, CHIP, JointSpace
     from mho.explore.objectives import figures
     from mho.schedule.sizing import sized
@@ -63,6 +63,7 @@ def measured() -> dict[str, Any]:
 
     def told() -> None:
         closed.unchecked.cache_clear()
+        sketch.buffers.cache_clear()
         for model, each in zip(models, values, strict=True):
             judge(model, each)
 
