@@ -30,6 +30,8 @@ NUMBERS = 100_000
 IMAGES, WINDOWS = 200, 4
 """Images of the table of multipliers, and windows of each layer of resnet8."""
 SMALL = {"array.rows": 64, "array.columns": 64, "array.adcs": 8, "group.arrays": 2}
+SYNTHESISED, GATES, HEADLINE = ("aras", "isaac", "sme"), "Conv_8", "resnet18"
+"""Presets that are run in gates, the layer of resnet8 that is, and the network whose energy is told with what that gives."""
 CODINGS = ("offset", "flipped", "differential", "sign_magnitude", "twos_complement")
 INPUTS = ("offset", "two_passes", "twos_complement", "signed")
 
@@ -166,6 +168,82 @@ def presets() -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
+def synthesis(folder: Path, liberty: Path, node: float) -> list[dict[str, Any]]:
+    """Run a layer of resnet8 in gates on three presets; what roles cost, and what a network costs on the chip that says so."""
+    import mho
+    from mho import rtl
+
+    network, images, calibration = _resnet8(folder)
+    rows = []
+    for name in SYNTHESISED:
+        chip = mho.Chip.load(name)
+        program = mho.compile(mho.number.quantise(network, calibration, per_channel=True, requantise=24), chip)
+        layer = rtl.layer_of(program, GATES, images[:1], 2)
+        start = time.process_time()
+        made = rtl.synthesise(layer.plan, rtl.verilog(layer.plan), liberty, node, layer)
+        print(name, made.table(), time.process_time() - start, flush=True)
+        base, changed = chip.override({"scaling": "stillmaker"}, source="as the other"), made.chip()
+        whole = []
+        for each in (chip, base, changed):
+            report = mho.simulate(mho.compile(mho.zoo.load(HEADLINE), each))
+            whole.append({"energy_j": report.energy_j, "area_m2": each.roll_up().area_m2.total})
+        slowest = made.slowest
+        rows.append(
+            {
+                "chip": name, "library": made.library, "yosys": made.yosys, "given_nm": node * 1e9, "run": made.run,
+                "compared": made.compared, "different": made.different, "area_um2": made.area,
+                "path_ns": None if slowest is None else (slowest.delay_s or 0.0) * 1e9,
+                "slowest": None if slowest is None else slowest.name, "whole": whole,
+                "roles": {
+                    role: {
+                        "gates": made.scaled(role), "file": made.published(role),
+                        "clock": (figure.clock or 0.0) / (figure.energy or 1.0),
+                    }
+                    for role, figure in made.figures.items()
+                },
+            }
+        )  # fmt: skip
+    return rows
+
+
+def synthesised(rows: list[dict[str, Any]]) -> str:
+    """Return the table of roles, and of what they do to whole chips."""
+    roles = [
+        (
+            each["chip"], role.replace("_", " "), *(f"{value * 1e12:,.1f}" for value in (own["gates"][0], own["file"][0])),
+            f"{own['gates'][0] / own['file'][0]:.2g}", *(f"{value * 1e12:.3g}" for value in (own["gates"][1], own["file"][1])),
+            f"{own['gates'][1] / own['file'][1]:.2g}", f"{own['clock']:.0%}",
+        )
+        for each in rows for role, own in each["roles"].items()
+    ]  # fmt: skip
+    whole = [
+        (
+            each["chip"], *(f"{one['area_m2'] * 1e6:.1f}" for one in each["whole"]),
+            *(f"{one['energy_j'] * 1e3:.3f}" for one in each["whole"]), f"{each['path_ns']:.1f} ({each['slowest']})",
+        )
+        for each in rows
+    ]  # fmt: skip
+    first = rows[0]
+    return "\n\n".join(
+        (
+            f"**In gates**: {first['library']} ({first['given_nm']:g} nm, fetched by the user), {first['yosys']}, "
+            f"{first['run']} of resnet8, in all {sum(each['compared'] for each in rows):,} cycles of modules in gates, of "
+            f"which {sum(each['different'] for each in rows)} differ from the Verilog. "
+            "Area and energy of one instance and one event, taken to the chip's node, beside the chip file's own; the last column "
+            "is the share of the clock, which is never gated:",
+            table(
+                ("chip", "role", "um2", "file", "ratio", "pJ", "file", "ratio", "clock"), roles, right=2,
+            ),
+            f"Whole chips, area in mm2 and {HEADLINE}'s energy an inference in mJ: as the file is, with digital parts scaled to "
+            "its node (`scaling: stillmaker`), and with these roles synthesised; and the longest path of a module, in ns at the "
+            "library's node:",
+            table(
+                ("chip", "mm2", "scaled", "synthesised", "mJ", "scaled", "synthesised", "path"), whole,
+            ),
+        )
+    )  # fmt: skip
+
+
 def rendered(results: dict[str, Any]) -> str:
     """Return the sentences and tables."""
     random = results["random"]
@@ -200,6 +278,8 @@ def rendered(results: dict[str, Any]) -> str:
         "on sums, which go on behind other windows; lines of Verilog, and seconds (CPU of this process) to write them:",
         table(("chip", "cycle, ns", "cycles", "timing model", "lanes", "loading", "handing on", "lines", "s"), chips),
     ]
+    if "synthesis" in results:
+        parts.append(synthesised(results["synthesis"]))
     return "\n\n".join(parts)
 
 
@@ -208,14 +288,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rtl", description=__doc__)
     parser.add_argument("--numbers", type=int, default=NUMBERS, metavar="N", help=f"numbers compared; else {NUMBERS}")
     parser.add_argument("--render", action="store_true", help="write the page again from benchmarks/rtl.json")
+    parser.add_argument("--liberty", type=Path, metavar="FILE", help="run a layer in gates of this library alone")
+    parser.add_argument("--node", type=float, metavar="NM", help="the node in nm that the library is of")
     chosen = parser.parse_args(arguments)
-    if not chosen.render:
-        data = Path(os.environ["MHO_DATA"]) / "cifar10"
+    data = Path(os.environ.get("MHO_DATA", "")) / "cifar10"
+    if chosen.liberty:
+        write_json(RESULTS, {**read_json(RESULTS), "synthesis": synthesis(data, chosen.liberty, chosen.node * 1e-9)})
+    elif not chosen.render:
         write_json(
             RESULTS,
             {
                 "schema": SCHEMA, "presets": list(presets()), "multipliers": multipliers(data), "resnet8": resnet8(data),
                 "random": random_layers(chosen.numbers),
+                **{key: value for key, value in (read_json(RESULTS) if RESULTS.exists() else {}).items() if key == "synthesis"},
             },
         )  # fmt: skip
     write_measured(PAGE, rendered(read_json(RESULTS)))

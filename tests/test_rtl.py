@@ -24,6 +24,7 @@ pytest.importorskip("amaranth", reason="the package amaranth is not installed")
 
 from mho import rtl
 from mho.rtl.liberty import Library
+from mho.rtl.units import units_of
 
 TOLD = {"mnsim": (208, 207.294)}
 """Presets whose windows take other cycles than the timing model has, since a step's overhead is no whole number of conversions."""
@@ -147,7 +148,7 @@ def test_verilog_computes_what_its_source_computes() -> None:
     assert found.ok and found.cycles == layer.plan.window_cycles, str(found)
 
 
-@pytest.mark.parametrize("name", ["aras", "isaac", "nthu"])
+@pytest.mark.parametrize("name", ["aras", "sme", "nthu", "basisn", "recross"])
 def test_tools_find_nothing_in_the_verilog(name: str, tmp_path: Path) -> None:
     """Verilator's lint without warnings, Yosys' check without a complaint; each module says what it does."""
     text = rtl.verilog(rtl.Plan.of(Chip.load(name)))
@@ -155,12 +156,11 @@ def test_tools_find_nothing_in_the_verilog(name: str, tmp_path: Path) -> None:
     for before in text.split("\nmodule ")[:-1]:
         assert before.rsplit("\n", 1)[-1].startswith("// ")
     (tmp_path / "group.v").write_text(text)
-    if shutil.which("verilator"):
-        _quiet(tmp_path, "verilator", "--lint-only", "--top-module", "mho_group", "group.v")
+    for top in ("mho_group", *(unit.part for unit in units_of(Chip.load(name)))):
+        if shutil.which("verilator"):
+            _quiet(tmp_path, "verilator", "--lint-only", "--top-module", top, "group.v")
     if shutil.which("yosys"):
-        _quiet(
-            tmp_path, "yosys", "-q", "-p", "read_verilog group.v; hierarchy -check -top mho_group; proc; check -assert"
-        )
+        _quiet(tmp_path, "yosys", "-q", "-p", "read_verilog group.v; hierarchy -check; proc; check -assert")
 
 
 def _quiet(folder: Path, *words: str) -> None:
@@ -168,9 +168,7 @@ def _quiet(folder: Path, *words: str) -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-@pytest.mark.skipif(
-    not (shutil.which("yosys") and shutil.which("iverilog")), reason="Yosys or Icarus Verilog is not on this machine"
-)
+@pytest.mark.skipif(not shutil.which("yosys"), reason="Yosys is not on this machine")
 def test_a_small_library_is_enough_to_synthesise(tmp_path: Path) -> None:
     """A library of our own, of round figures: gates compute what the program does, roles share out the modules' area and energy,
     and a chip that uses what was written differs from its origin by these roles alone.
@@ -184,7 +182,7 @@ def test_a_small_library_is_enough_to_synthesise(tmp_path: Path) -> None:
     program = mho.compile(mho.number.quantise(network, x, bits="4/3", requantise=8), chip)
     layer = rtl.layer_of(program, "conv", x, windows=2)
     made = rtl.synthesise(layer.plan, rtl.verilog(layer.plan), path, 180e-9, layer)
-    assert made.compared == 8 and not made.different and made.node == 130e-9
+    assert made.compared > 100 and not made.different and made.node == 130e-9
     by_name = {module.name: module for module in made.modules}
     lanes = [module for module in made.modules if module.name.startswith("mho_lane")]
     assert sum(module.count for module in lanes) == 2 and all(module.area > module.sums > 0 for module in lanes)
@@ -209,10 +207,10 @@ def test_a_library_is_read_in_its_units(tmp_path: Path) -> None:
     path.write_text(LIBRARY)
     library = Library.load(path)
     nand = library.cells["NAND"]
-    assert (library.name, library.voltage, nand.area, nand.outputs) == ("ours", 1.5, 2.0, {"Y"})
+    assert (library.name, library.voltage, nand.area, nand.functions) == ("ours", 1.5, 2.0, {"Y": "(1 ^ (A & B))"})
     assert nand.capacitance == {"A": pytest.approx(2e-15), "B": pytest.approx(2e-15)}
     assert nand.internal == {"Y": pytest.approx(3.5e-15)} and nand.leakage == pytest.approx(5e-9)
-    assert library.cells["DFF"].register and library.cells["DFF"].internal["C"] == pytest.approx(6e-15)
+    assert library.cells["DFF"].state == "D" and library.cells["DFF"].internal["C"] == pytest.approx(6e-15)
     path.write_text("library(x) {")
     with pytest.raises(OptionError, match="braces"):
         Library.load(path)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, signed, unsigned
-from amaranth.lib.memory import Memory
 
-from mho.rtl.part import Part, width
+from mho.rtl.part import Part, memory, width
 from mho.rtl.plan import ACCUMULATOR_BITS, Plan
 
 WIDE = 63
@@ -35,7 +34,7 @@ class Accumulators(Part):
     def elaborate(self, platform: Any) -> Module:
         """Multiply, correct, accumulate."""
         plan, m = self.plan, Module()
-        coefficients = _memory(
+        coefficients = memory(
             m, "coefficients", signed(plan.weight_bits + 2), plan.outputs, self.write, self.address, self.coefficient
         )
         m.d.comb += coefficients.addr.eq(self.number)
@@ -57,14 +56,10 @@ class Accumulators(Part):
             for place, factor in enumerate(factors):
                 with m.Case(place):
                     m.d.comb += counted.eq((held + corrected) * factor)
-        sums = Memory(shape=signed(ACCUMULATOR_BITS), depth=plan.outputs, init=[])
-        m.submodules.sums = sums
-        read = sums.read_port(domain="comb")
-        write_sum = sums.write_port()
         starts = first & self.first_block & (self.pass_number == 0)
         added = Signal(signed(ACCUMULATOR_BITS))
+        read = memory(m, "sums", signed(ACCUMULATOR_BITS), plan.outputs, valid, number, added)
         m.d.comb += [read.addr.eq(number), added.eq(Mux(starts, 0, read.data) + counted)]
-        m.d.comb += [write_sum.addr.eq(number), write_sum.data.eq(added), write_sum.en.eq(valid)]
         m.d.sync += self.done.eq(valid & last & self.last_block & (self.pass_number == len(factors) - 1))
         m.d.sync += [self.made.eq(added), self.made_number.eq(number)]
         return m
@@ -92,11 +87,10 @@ class Requantiser(Part):
     def elaborate(self, platform: Any) -> Module:
         """Multiply, shift and add, round and clip."""
         plan, m = self.plan, Module()
-        bits = plan.input_bits
-        multipliers = _memory(
+        multipliers = memory(
             m, "multipliers", unsigned(plan.multiplier_bits), plan.outputs, self.write, self.address, self.multiplier
         )
-        addends = _memory(m, "addends", signed(WIDE), plan.outputs, self.write, self.address, self.addend)
+        addends = memory(m, "addends", signed(WIDE), plan.outputs, self.write, self.address, self.addend)
         product = Signal(signed(ACCUMULATOR_BITS + plan.multiplier_bits))
         number = Signal(self.made_number.shape())
         v = Signal(signed(WIDE))
@@ -105,12 +99,7 @@ class Requantiser(Part):
         m.d.comb += [multipliers.addr.eq(self.made_number), addends.addr.eq(number)]
         m.d.sync += [stages[0].eq(self.done), product.eq(self.made * multipliers.data), number.eq(self.made_number)]
         m.d.sync += [stages[1].eq(stages[0]), v.eq((product << self.left) + addends.data), last.eq(number)]
-        # What is cut off below the half, shifted by one less, is rounded by adding one.
-        halves = Signal(signed(WIDE + 1))
-        rounded = Signal(signed(WIDE + 1))
-        m.d.comb += halves.eq(Mux(self.shift == 0, v << 1, v >> (self.shift - 1)[:6]))
-        m.d.comb += rounded.eq(((halves + 1) >> 1) + self.zero)
-        code = Mux(rounded < self.low, self.low, Mux(rounded > self.high, self.high, rounded[:bits]))
+        code = rounded(m, v, self.shift, self.zero, self.low, self.high)
         m.d.sync += [self.ready.eq(stages[1]), self.fixed.eq(v), self.code.eq(code), self.ready_number.eq(last)]
         return m
 
@@ -120,14 +109,13 @@ def range_of(plan: Plan) -> Any:
     return width(0, len(plan.passes) - 1)
 
 
-def _memory(m: Module, name: str, shape: Any, depth: int, enable: Any, address: Any, data: Any) -> Any:
-    """Put a memory with one port to write and one to read, and return that."""
-    memory = Memory(shape=shape, depth=depth, init=[])
-    m.submodules[name] = memory
-    write = memory.write_port()
-    m.d.comb += [write.en.eq(enable), write.addr.eq(address), write.data.eq(data)]
-    read = memory.read_port(domain="comb")
-    return read
+def rounded(m: Module, v: Any, shift: Any, zero: Any, low: Any, high: Any) -> Any:
+    """Return clip(((v + 2^(shift - 1)) >> shift) + zero, low, high)."""
+    # What is cut off below the half, shifted by one less, is rounded by adding one.
+    halves, whole = Signal(signed(WIDE + 1)), Signal(signed(WIDE + 1))
+    m.d.comb += halves.eq(Mux(shift == 0, v << 1, v >> (shift - 1)[:6]))
+    m.d.comb += whole.eq(((halves + 1) >> 1) + zero)
+    return Mux(whole < low, low, Mux(whole > high, high, whole[: len(low)]))
 
 
-__all__ = ["WIDE", "Accumulators", "Requantiser"]
+__all__ = ["WIDE", "Accumulators", "Requantiser", "rounded"]

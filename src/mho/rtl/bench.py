@@ -31,8 +31,8 @@ TEMPLATE = Path(__file__).with_name("bench.v")
 """The Verilog of a test bench, with what depends on the group in braces."""
 
 
-def bench_text(group: Group, stimulus: Stimulus, words: int, dump: str = "") -> str:
-    """Return the test bench of a group for a run of so many words; `dump`: instances of which all changes go to toggles.vcd."""
+def bench_text(group: Group, stimulus: Stimulus, words: int) -> str:
+    """Return the test bench of a group for a run of so many words."""
     plan, cases = group.plan, []
     layout, free = fields(plan), "!(loaded && loads == 0 && !window_begins)"
     ports = {"block": "block_loading", "codes": "load_codes", "bits": "invert_bits", "adc": "invert_adc"}
@@ -70,7 +70,6 @@ def bench_text(group: Group, stimulus: Stimulus, words: int, dump: str = "") -> 
         arrays_top=plan.arrays - 1,
         number_bits=group.output_shape.width, wide=WIDE, made_bits=plan.input_bits, op_top=OPERATION_BITS - 1,
         cases="\n".join(cases),
-        dump=f'if (!dumped) begin dumped = 1; $dumpfile("toggles.vcd"); $dumpvars(1, {dump}); end' if dump else "",
     )  # fmt: skip
 
 
@@ -84,24 +83,24 @@ def _cell_bits(stimulus: Stimulus) -> int:
     return max(int(abs(block.cells).max()) for block in stimulus.blocks).bit_length() + 1
 
 
-def write_bench(folder: Path, group: Group, stimulus: Stimulus, dump: str = "") -> None:
+def write_bench(folder: Path, group: Group, stimulus: Stimulus) -> None:
     """Write the test bench, its words and the cells of its arrays into a folder."""
     words, bits = list(stimulus.words()), _cell_bits(stimulus)
     mask, digits = (1 << bits) - 1, -(-word_bits(stimulus.plan) // 4)
     cells = (f"{value & mask:x}" for block in stimulus.blocks for value in block.cells.ravel().tolist())
     (folder / "cells.hex").write_text("\n".join(cells) + "\n")
     (folder / "words.hex").write_text("\n".join(f"{word:0{digits}x}" for word in words) + "\n")
-    (folder / "bench.v").write_text(bench_text(group, stimulus, len(words), dump))
+    (folder / "bench.v").write_text(bench_text(group, stimulus, len(words)))
 
 
 def in_verilog(folder: Path, simulator: str) -> Observed:
     """Run the test bench of a folder, group.v and bench.v, in Icarus Verilog or Verilator."""
     if simulator == "icarus":
         # Verilog of 2005, in which what is set as it is declared wakes processes that wait for any change.
-        _run(folder, "iverilog", "-g2005", "-o", "bench.vvp", "group.v", "bench.v")
-        _run(folder, "vvp", "-N", "bench.vvp")
+        run_tool(folder, "iverilog", "-g2005", "-o", "bench.vvp", "group.v", "bench.v")
+        run_tool(folder, "vvp", "-N", "bench.vvp")
     else:
-        _run(
+        run_tool(
             folder,
             "verilator",
             "--binary",
@@ -113,7 +112,7 @@ def in_verilog(folder: Path, simulator: str) -> Observed:
             "group.v",
             "bench.v",
         )
-        _run(folder, "./obj_dir/Vbench")
+        run_tool(folder, "./obj_dir/Vbench")
     observed = Observed({"icarus": "Icarus Verilog", "verilator": "Verilator"}[simulator])
     for line in (folder / "out.txt").read_text().splitlines():
         kind, *rest = line.split()
@@ -127,7 +126,8 @@ def in_verilog(folder: Path, simulator: str) -> Observed:
     return observed
 
 
-def _run(folder: Path, *words: str) -> None:
+def run_tool(folder: Path, *words: str) -> None:
+    """Run a tool in a folder, or raise OptionError with what it said."""
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise OptionError(f"{words[0]} failed: {(done.stderr or done.stdout).strip()[-600:]}")
@@ -149,4 +149,4 @@ def chosen(simulator: str | None) -> str:
     return simulator
 
 
-__all__ = ["END", "SIMULATORS", "bench_text", "chosen", "in_verilog", "write_bench"]
+__all__ = ["END", "SIMULATORS", "bench_text", "chosen", "in_verilog", "run_tool", "write_bench"]

@@ -26,7 +26,7 @@ endmodule
 // Gives words.hex to the group as it can take them, and writes what leaves it, and when windows begin, to out.txt.
 module bench;
   reg clk = 0, rst = 1;
-  integer resets = 3, dumped = 0;
+  integer resets = 3;
   always #5 clk = ~clk;
   reg [{word_top}:0] words [0:{last_word}];
   reg [{word_top}:0] word;
@@ -45,7 +45,6 @@ module bench;
   always @(posedge clk) if (window_begins) begin
     $fwrite(out, "B %0d\n", cycle);
     block_driving <= block_next;
-    {dump}
   end
 
   always @(negedge clk) if (resets > 0) begin

@@ -93,7 +93,7 @@ def cosimulate(layer: Layer, simulator: str | None = None, folder: Path | None =
     apart: list[int] = []
     for part in layer.parts:
         if which == "amaranth":
-            observed = in_amaranth(Group(layer.plan), part.stimulus)
+            observed, _ = in_amaranth(Group(layer.plan), part.stimulus)
         else:
             text = text or verilog(layer.plan)
             observed = _in_folder(text, group, part, which, folder)

@@ -7,12 +7,14 @@ from collections import Counter
 from mho.rtl.group import Group
 from mho.rtl.part import Library, wrapped
 from mho.rtl.plan import ACCUMULATOR_BITS, Plan
+from mho.rtl.units import units_of
 from mho.version import __version__
 
 
 def verilog(plan: Plan) -> str:
-    """Return the Verilog of a group's periphery."""
-    return head(plan) + "".join(Library(Group(plan)).texts.values())
+    """Return the Verilog of a group's periphery, and of the parts that its chip has beside."""
+    parts = (Group(plan), *units_of(plan.chip, plan.multiplier_bits))
+    return head(plan) + "".join(text for part in parts for text in Library(part).texts.values())
 
 
 def head(plan: Plan) -> str:
@@ -40,7 +42,7 @@ def outline(plan: Plan) -> str:
 
     def visit(name: str, depth: int, count: int) -> None:
         lines.append(f"{'  ' * depth}{name}{f' x {count}' * (count > 1)}")
-        for inside, times in Counter(part.part for part in parts[name].inside).items():
+        for inside, times in Counter(part.part for part in parts[name].inside.values()).items():
             visit(inside, depth + 1, times)
 
     visit("mho_group", 0, 1)

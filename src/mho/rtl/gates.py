@@ -12,17 +12,19 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mho.errors import OptionError
-from mho.rtl.bench import in_verilog, write_bench
 from mho.rtl.group import Group
 from mho.rtl.layer import Part
 from mho.rtl.liberty import Library
-from mho.rtl.simulate import Observed
+from mho.rtl.simulate import in_amaranth
 
 SCRIPT = """read_verilog group.v
 hierarchy -check -top mho_group
@@ -31,12 +33,7 @@ synth -noabc -top mho_group
 dfflibmap -liberty cells.lib
 tee -q -o abc.txt abc -liberty cells.lib -script +strash;ifraig;scorr;dc2;dch,-f;map{timed}
 opt_clean -purge
-rename -enumerate -pattern n_%
 write_json gates.json
-write_verilog -noattr gates.v
-design -reset
-read_liberty cells.lib
-write_verilog -noattr cells.v
 """
 TIMED = ";topo;buffer,-c;topo;upsize;dnsize;stime"
 """What ABC does where the library has delays: drives large loads by larger gates, and tells the longest path."""
@@ -69,8 +66,6 @@ class Mapped:
     yosys: str
     modules: tuple[Gates, ...]
     netlist: Mapping[str, Any]
-    verilog: str
-    texts: tuple[str, str]
 
 
 def mapped(text: str, liberty: Path) -> Mapped:
@@ -93,11 +88,10 @@ def mapped(text: str, liberty: Path) -> Mapped:
             raise OptionError(f"yosys failed: {(done.stderr or done.stdout).strip()[-600:]}")
         netlist = json.loads((folder / "gates.json").read_text())["modules"]
         timed = _timed((folder / "abc.txt").read_text())
-        texts = (folder / "gates.v").read_text(), (folder / "cells.v").read_text()
     version = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stdout.split(" (")[0].strip()
-    counts = Counter(module for _, module in instances(netlist))
+    counts = Counter(instances(netlist))
     modules = tuple(_gates(name, counts[name], netlist[name], library, timed) for name in counts)
-    return Mapped(library, version, modules, netlist, text, texts)
+    return Mapped(library, version, modules, netlist)
 
 
 def _timed(text: str) -> dict[str, float]:
@@ -111,16 +105,12 @@ def _timed(text: str) -> dict[str, float]:
     return delays
 
 
-def instances(netlist: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the path of every instance of a module of the design, from the top's on, and its module."""
-
-    def visit(path: str, module: str) -> Iterator[tuple[str, str]]:
-        yield path, module
-        for name, cell in netlist[module]["cells"].items():
-            if cell["type"] in netlist:
-                yield from visit(f"{path}.{name}", cell["type"])
-
-    return visit("group", "mho_group")
+def instances(netlist: Mapping[str, Any], module: str = "mho_group") -> Iterator[str]:
+    """Yield the module of every instance of a design, from the top's on."""
+    yield module
+    for cell in netlist[module]["cells"].values():
+        if cell["type"] in netlist:
+            yield from instances(netlist, cell["type"])
 
 
 def _gates(
@@ -143,7 +133,7 @@ def _sum_bits(module: Mapping[str, Any]) -> set[int]:
 def _drives(cell: Mapping[str, Any], library: Library) -> set[Any]:
     """Return the nets that a register drives, none for other cells."""
     kind = library.cells[cell["type"]]
-    return {bit for pin in kind.outputs for bit in cell["connections"].get(pin, ())} if kind.register else set()
+    return {bit for pin in kind.functions for bit in cell["connections"].get(pin, ())} if kind.state else set()
 
 
 @dataclass(frozen=True)
@@ -158,74 +148,96 @@ class Toggled:
     sums_clock: float
 
 
-def toggled(design: Mapped, group: Group, part: Part) -> tuple[Observed, dict[str, Toggled]]:
-    """Run a part of a layer in Icarus, array 0 and what all share in cells; return what left it, and the energy by module."""
-    if not shutil.which("iverilog"):
-        raise OptionError(
-            "energy from what toggles needs Icarus Verilog on this machine (Debian: apt-get install iverilog)"
-        )
-    first: dict[str, str] = {}
-    for path, module in instances(design.netlist):
-        if module != "mho_group":
-            first.setdefault(module, path)
-    with tempfile.TemporaryDirectory(prefix="mho.rtl.") as scratch:
-        folder = Path(scratch)
-        gates, cells = design.texts
-        # Registers begin with 0, so that nothing unknown stays in gates whose logic would mask it.
-        cells = re.sub(r"^  reg (\w+);$", r"  reg \1 = 1'b0;", cells, flags=re.MULTILINE)
-        (folder / "group.v").write_text(_mixed(design.verilog, gates) + cells)
-        write_bench(folder, group, part.stimulus, ", ".join(first.values()))
-        observed = in_verilog(folder, "icarus")
-        counts = _changes(folder / "toggles.vcd", {path: module for module, path in first.items()}, design.netlist)
-    return observed, {module: _energy(design, module, counts[module]) for module in first}
+def toggled(design: Mapped, group: Group, part: Part) -> tuple[int, int, dict[str, Toggled]]:
+    """Run a part of a layer in Amaranth's simulator, and give each module in cells what the first of its kind is given, cycle by
+    cycle. Return how many outputs of modules were compared, how many differ, and the energy of each from the first window on.
+    """
+    observed, traces = in_amaranth(group, part.stimulus, traced=True)
+    assert traces is not None
+    compared = different = 0
+    energies = {}
+    for name, cycles in traces.cycles.items():
+        changes, wrong = _played(design, name, cycles, observed.begins[0])
+        compared, different = compared + len(cycles), different + wrong
+        energies[name] = _energy(design, name, changes)
+    return compared, different, energies
 
 
-def _mixed(text: str, gates: str) -> str:
-    """Return a design in which the first instance of each part of the group is in cells, and others are as they were written."""
-    top = text.index("module mho_group(")
-    end = text.index("endmodule", top)
-    first = re.sub(r"^  (mho_\w+) (\w+_0|serialiser|sequencer)\(", r"  \1_gates \2(", text[top:end], flags=re.MULTILINE)
-    return text[:top] + first + text[end:] + re.sub(r"\b(mho_\w+)\b", r"\1_gates", gates)
+def _played(design: Mapped, name: str, cycles: Sequence[Mapping[str, int]], first: int) -> tuple[Counter[int], int]:
+    """Return how often each net of a module changes from cycle `first` on, and in how many of all cycles an output is another.
+
+    Gates are worked out one after another, as a function of Python that is made for the module. Modules inside of it answer what
+    they did; `rst` stays low.
+    """
+    module, library = design.netlist[name], design.library
+    ports, source, registers, loads = module["ports"], dict[int, str](), list[tuple[int, str]](), dict[int, list[int]]()
+    given = {port: each["bits"] for port, each in ports.items() if each["direction"] == "input" and port != "clk"}
+    for label, cell in module["cells"].items():
+        inside = design.netlist.get(cell["type"])
+        if inside is not None:
+            made = (port for port, each in inside["ports"].items() if each["direction"] == "output")
+            given |= {f"{label}.{port}": cell["connections"][port] for port in made}
+            continue
+        kind = library.cells[cell["type"]]
+        pins = {pin: _name(bits[0]) for pin, bits in cell["connections"].items()}
+        if kind.state is not None:
+            (net,) = (bits[0] for pin, bits in cell["connections"].items() if pin in kind.functions)
+            registers.append((net, _substituted(kind.state, pins)))
+            continue
+        for pin, text in kind.functions.items():
+            for net in cell["connections"].get(pin, ()):
+                source[net] = _substituted(text, pins)
+                loads[net] = [bits[0] for other, bits in cell["connections"].items() if other not in kind.functions]
+    order = [net for net in TopologicalSorter(loads).static_order() if net in source]
+    free = [net for bits in given.values() for net in bits if isinstance(net, int)]
+    lines = [
+        f"({''.join(f'{_name(net)}, ' for net in free)}) = given",
+        f"({''.join(f'{_name(n)}, ' for n, _ in registers)}) = state",
+    ]
+    lines += [f"{_name(net)} = {source[net]}" for net in order]
+    every = [*free, *(net for net, _ in registers), *order]
+    lines += [
+        f"state = [{', '.join(text for _, text in registers)}]",
+        f"return bytes([{', '.join(map(_name, every))}]), state",
+    ]
+    scope: dict[str, Any] = {}
+    exec(
+        "def work_out(given, state):\n    " + "\n    ".join(line for line in lines if not line.startswith("() =")),
+        scope,
+    )
+    place = {net: at for at, net in enumerate(every)}
+    outputs = {
+        port: [place.get(bit, bit) for bit in each["bits"]]
+        for port, each in ports.items()
+        if each["direction"] == "output"
+    }
+    state, before, counts, different = [0] * len(registers), None, np.zeros(len(every), dtype=np.int64), 0
+    for number, cycle in enumerate(cycles):
+        bits = [
+            cycle.get(port, 0) >> at & 1
+            for port, nets in given.items()
+            for at, net in enumerate(nets)
+            if isinstance(net, int)
+        ]
+        values, state = scope["work_out"](bits, state)
+        now = np.frombuffer(values, dtype=np.uint8)
+        if before is not None and number >= first:
+            counts += now != before
+        before = now
+        answers = {
+            port: sum((int(net) if isinstance(net, str) else values[net]) << at for at, net in enumerate(nets))
+            for port, nets in outputs.items()
+        }
+        different += any(answer != cycle[port] & ((1 << len(outputs[port])) - 1) for port, answer in answers.items())
+    return Counter(dict(zip(every, counts.tolist(), strict=True))), different
 
 
-def _changes(path: Path, wanted: Mapping[str, str], netlist: Mapping[str, Any]) -> dict[str, Counter[int]]:
-    """Count how often each net of each module's first instance changes, of a dump of changes."""
-    counts: dict[str, Counter[int]] = {module: Counter() for module in wanted.values()}
-    nets: dict[str, list[tuple[str, list[int]]]] = {}
-    seen: set[tuple[str, int]] = set()
-    scope: list[str] = []
-    values: dict[str, int] = {}
-    with path.open() as lines:
-        for line in lines:
-            words = line.split()
-            if not words:
-                continue
-            if words[0] == "$scope":
-                scope.append(words[2])
-            elif words[0] == "$upscope":
-                scope.pop()
-            elif words[0] == "$var":
-                module = wanted.get(".".join(scope[1:]))
-                bits = netlist[module]["netnames"].get(words[4], {}).get("bits", []) if module else []
-                # A net that has several names is counted by one of them.
-                own = [bit if isinstance(bit, int) and (module, bit) not in seen else -1 for bit in bits]
-                if module and any(bit >= 0 for bit in own):
-                    seen |= {(module, bit) for bit in own}
-                    nets.setdefault(words[3], []).append((module, own))
-            elif line[0] in "01xzb":
-                value, name = line[1:].split() if line[0] == "b" else (line[0], line[1:].strip())
-                if name not in nets:
-                    continue
-                number = int(value.translate(str.maketrans("xz", "00")), 2)
-                changed = number ^ values.get(name, number)
-                values[name] = number
-                while changed:
-                    bit = changed.bit_length() - 1
-                    changed ^= 1 << bit
-                    for module, own in nets[name]:
-                        if own[bit] >= 0:
-                            counts[module][own[bit]] += 1
-    return counts
+def _name(net: int | str) -> str:
+    return f"n{net}" if isinstance(net, int) else net.replace("x", "0")
+
+
+def _substituted(text: str, pins: Mapping[str, str]) -> str:
+    return re.sub(r"[A-Za-z_]\w*", lambda found: pins[found[0]], text)
 
 
 def _energy(design: Mapped, name: str, changes: Counter[int]) -> Toggled:

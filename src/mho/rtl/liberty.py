@@ -33,14 +33,16 @@ class Entry:
 class Cell:
     """A cell: `area` in um2, `leakage` in W; `capacitance` of each input in F; `internal`: the joules that a toggle of a pin takes
     within the cell, the mean of rising and falling, at the shortest transition and the least load of the library's tables.
+    `functions`: of each output, an expression of Python on 0 and 1 whose names are pins; `state`: of a register that of what it
+    takes with the clock.
     """
 
     area: float
     leakage: float
     capacitance: Mapping[str, float]
     internal: Mapping[str, float]
-    outputs: frozenset[str]
-    register: bool
+    functions: Mapping[str, str]
+    state: str | None
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,10 @@ def _read(text: str, path: Path) -> Entry:
 
 
 def _cell(entry: Entry, farad: float, joule: float, watt: float) -> Cell:
-    capacitance, internal, outputs = dict[str, float](), dict[str, float](), set[str]()
+    capacitance, internal, functions = dict[str, float](), dict[str, float](), dict[str, str]()
     for pin in entry.all("pin"):
         if pin.said.get("direction") == "output":
-            outputs.add(pin.name)
+            functions[pin.name] = expression(pin.said.get("function", "0"))
         else:
             capacitance[pin.name] = _number(pin.said.get("capacitance", "0")) * farad
         # Of arcs from several pins one is taken by a toggle: their mean; rising and falling follow one another.
@@ -113,10 +115,44 @@ def _cell(entry: Entry, farad: float, joule: float, watt: float) -> Cell:
         ]  # fmt: skip
         if powers:
             internal[pin.name] = sum(powers) / len(powers) * joule
+    state = next(entry.all("ff"), None)
     return Cell(
         _number(entry.said.get("area", "0")), _number(entry.said.get("cell_leakage_power", "0")) * watt, capacitance, internal,
-        frozenset(outputs), any(entry.all("ff")),
+        functions, expression(state.said.get("next_state", "0")) if state else None,
     )  # fmt: skip
+
+
+def expression(text: str) -> str:
+    """Return a liberty function as an expression of Python: ! and ' before ^, that before & (or *, or a space), that before |."""
+    tokens: list[str] = re.findall(r"\w+|[()!'^&*|+]", text)
+
+    def joined(level: int) -> str:
+        signs = ("|+", "&*", "^")[level]
+        terms = [below(level)]
+        while tokens and tokens[0] != ")":
+            if tokens[0] in signs:
+                tokens.pop(0)
+            elif level != 1 or tokens[0] in "|+^":
+                break
+            terms.append(below(level))
+        return terms[0] if len(terms) == 1 else f"({f' {signs[0]} '.join(terms)})"
+
+    def below(level: int) -> str:
+        if level < 2:
+            return joined(level + 1)
+        token = tokens.pop(0)
+        if token == "!":
+            return f"(1 ^ {below(2)})"
+        term = token
+        if token == "(":
+            term = joined(0)
+            tokens.pop(0)
+        while tokens and tokens[0] == "'":
+            tokens.pop(0)
+            term = f"(1 ^ {term})"
+        return term
+
+    return joined(0)
 
 
 def _number(text: str) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value, signed, unsigned
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from mho.rtl.writer import module_text
@@ -29,14 +30,14 @@ class Part(wiring.Component):  # type: ignore[misc]
         self._MustUse__used = True
         self.part = part
         self.library: Library | None = None
-        self.inside: list[Part] = []
+        self.inside: dict[str, Part] = {}
         super().__init__(
             {name: In(shape) for name, shape in given.items()} | {name: Out(shape) for name, shape in made.items()}
         )
 
     def place(self, m: Module, label: str, part: Part) -> None:
         """Put a part into this one: itself in a simulation, its name and ports in Verilog."""
-        self.inside.append(part)
+        self.inside[label] = part
         if self.library is None:
             m.submodules[label] = part
             return
@@ -89,3 +90,12 @@ def balanced(values: Iterable[Value]) -> Value:
     while len(values) > 1:
         values = [a + b if b is not None else a for a, b in zip(values[::2], [*values[1::2], None], strict=False)]
     return values[0]
+
+
+def memory(m: Module, name: str, shape: Any, depth: int, enable: Any, address: Any, data: Any) -> Any:
+    """Put a memory with one port to write and one to read, without a cycle between, and return that."""
+    held = Memory(shape=shape, depth=depth, init=[])
+    m.submodules[name] = held
+    write = held.write_port()
+    m.d.comb += [write.en.eq(enable), write.addr.eq(address), write.data.eq(data)]
+    return held.read_port(domain="comb")

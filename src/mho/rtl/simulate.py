@@ -24,6 +24,7 @@ from mho.rtl.commands import (
     fields,
 )
 from mho.rtl.group import Group
+from mho.rtl.part import Part
 
 Integers = npt.NDArray[np.int64]
 
@@ -78,13 +79,40 @@ def _unpacked(word: int, bits: int, count: int) -> list[int]:
     return [(word >> (bits * at)) & mask for at in range(count)]
 
 
-def in_amaranth(group: Group, stimulus: Stimulus) -> Observed:
-    """Run a stimulus in Amaranth's own simulator."""
+class Traces:
+    """What the ports of the first part of each kind carry in each cycle, and the outputs of parts inside of it, as `label.port`."""
+
+    def __init__(self, group: Group) -> None:
+        self.cycles: dict[str, list[dict[str, int]]] = {}
+        self.ports: dict[str, dict[str, Any]] = {}
+        self._watch(group)
+
+    def _watch(self, part: Part) -> None:
+        if part.part in self.ports:
+            return
+        self.cycles[part.part], self.ports[part.part] = (
+            [],
+            {name: getattr(part, name) for name in part.signature.members},
+        )
+        for label, inside in part.inside.items():
+            made = (name for name, member in inside.signature.members.items() if member.flow.name == "Out")
+            self.ports[part.part] |= {f"{label}.{name}": getattr(inside, name) for name in made}
+            self._watch(inside)
+
+    def note(self, ctx: Any) -> None:
+        """Note a cycle."""
+        for name, ports in self.ports.items():
+            self.cycles[name].append({port: int(ctx.get(signal)) for port, signal in ports.items()})
+
+
+def in_amaranth(group: Group, stimulus: Stimulus, traced: bool = False) -> tuple[Observed, Traces | None]:
+    """Run a stimulus in Amaranth's own simulator; `traced`: and note what parts are given and answer."""
     from amaranth.sim import Simulator
 
     observed, words = Observed("Amaranth's simulator"), stimulus.words()
     simulator = Simulator(group)
     simulator.add_clock(1e-9)
+    traces = Traces(group) if traced else None
 
     async def bench(ctx: Any) -> None:
         feeder, arrays = _Feeder(group, stimulus, words), _Arrays(stimulus)
@@ -100,12 +128,14 @@ def in_amaranth(group: Group, stimulus: Stimulus) -> Observed:
                 numbers, fixed, made = (ctx.get(each) for each in (group.numbers, group.fixed, group.made))
                 observed.outputs += _left(group, ready, numbers, fixed, made)
             feeder.step(ctx)
+            if traces is not None:
+                traces.note(ctx)
             observed.cycles += 1
             await ctx.tick()
 
     simulator.add_testbench(bench)
     simulator.run()
-    return observed
+    return observed, traces
 
 
 def _left(group: Group, ready: int, numbers: int, fixed: int, made: int) -> Iterator[tuple[int, int, int, int]]:
@@ -187,4 +217,4 @@ class _Feeder:
             self.loads -= 1
 
 
-__all__ = ["Observed", "in_amaranth"]
+__all__ = ["Observed", "Traces", "in_amaranth"]

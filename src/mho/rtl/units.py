@@ -1,0 +1,186 @@
+"""What some chips have beside the periphery of a group, and the integer part of the vector unit: parts that are played alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import C, Module, Mux, Signal, signed, unsigned
+
+from mho.chip import Chip
+from mho.rtl.accumulate import WIDE, rounded
+from mho.rtl.part import Part, memory, width
+from mho.rtl.plan import ACCUMULATOR_BITS
+
+
+class RowShift(Part):
+    """Index memory of an array whose rows are inputs of anywhere in a layer, each shifted to the left by a number of its own. An
+    entry, index and shift, is written with `write` at `address`. From the cycle after `start` on, a row a cycle, `read` is high and
+    `index` says which input is to come; with it as `code` in the next cycle, when `valid` is high, `shifted` is what the row takes.
+    """
+
+    def __init__(self, rows: int, code_bits: int, index_bits: int, shift_bits: int) -> None:
+        self.rows, self.index_bits = rows, index_bits
+        super().__init__(
+            "mho_row_shift",
+            {
+                "write": 1, "address": width(0, rows - 1), "entry": index_bits + shift_bits, "start": 1, "code": code_bits,
+            },
+            {"read": 1, "index": index_bits, "valid": 1, "shifted": code_bits + (1 << shift_bits) - 1},
+        )  # fmt: skip
+
+    def elaborate(self, platform: Any) -> Module:
+        """Count rows, look them up, shift what comes."""
+        m, row = Module(), Signal(width(0, self.rows - 1))
+        entry = memory(m, "entries", self.entry.shape(), self.rows, self.write, self.address, self.entry)
+        shift = Signal(len(self.entry) - self.index_bits)
+        m.d.comb += [entry.addr.eq(row), self.index.eq(entry.data[: self.index_bits])]
+        with m.If(self.start):
+            m.d.sync += [self.read.eq(1), row.eq(0)]
+        with m.Elif(self.read):
+            m.d.sync += row.eq(row + 1)
+            with m.If(row == self.rows - 1):
+                m.d.sync += self.read.eq(0)
+        m.d.sync += [shift.eq(entry.data[self.index_bits :]), self.valid.eq(self.read)]
+        m.d.comb += self.shifted.eq(self.code << shift)
+        return m
+
+
+class CombiningLane(Part):
+    """Lane that makes sums of a layer of sums of columns: `sum` times `factor`, a coefficient or a signed power of two, is added to
+    what stands at `target`, 32 bits each, which begins anew with `first`. One a cycle; two cycles after `valid` it is in, and
+    `made`, with `done`, is what stands there.
+    """
+
+    def __init__(self, sum_bits: int, factor_bits: int, outputs: int) -> None:
+        self.outputs = outputs
+        super().__init__(
+            "mho_combining_lane",
+            {
+                "valid": 1,
+                "sum": signed(sum_bits),
+                "factor": signed(factor_bits),
+                "target": width(0, outputs - 1),
+                "first": 1,
+            },
+            {"done": 1, "made": signed(ACCUMULATOR_BITS)},
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Multiply, then add."""
+        m = Module()
+        product = Signal(signed(len(self.sum) + len(self.factor)))
+        output, valid, first = (
+            Signal(self.target.shape(), name="held_target"),
+            Signal(name="held"),
+            Signal(name="held_first"),
+        )
+        m.d.sync += [
+            product.eq(self.sum * self.factor),
+            output.eq(self.target),
+            valid.eq(self.valid),
+            first.eq(self.first),
+        ]
+        added = Signal(signed(ACCUMULATOR_BITS))
+        held = memory(m, "sums", signed(ACCUMULATOR_BITS), self.outputs, valid, output, added)
+        m.d.comb += [held.addr.eq(output), added.eq(Mux(first, 0, held.data) + product)]
+        m.d.sync += [self.done.eq(valid), self.made.eq(added)]
+        return m
+
+
+class Dispatcher(Part):
+    """Gathers the look-ups of a bag that fall on one array: with `valid` row `row` is marked in `rows`, of which `count` are. With
+    the `last` of a bag, or as many as the ADCs resolve, `fire` is high in the next cycle, and `mode`, the bits that the ADCs switch
+    to: few for a single row, all for more. `activations` and `singles` count what was fired; one look-up a cycle.
+    """
+
+    def __init__(self, rows: int, most: int, single: int, full: int) -> None:
+        self.most, self.single, self.full = most, single, full
+        super().__init__(
+            "mho_dispatcher",
+            {"valid": 1, "row": width(0, rows - 1), "last": 1},
+            {
+                "fire": 1,
+                "rows": rows,
+                "count": width(0, most),
+                "mode": width(0, full),
+                "activations": 32,
+                "singles": 32,
+            },
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Mark rows, count them, fire."""
+        m, count = Module(), Signal(width(0, self.most))
+        m.d.comb += count.eq(Mux(self.fire, 0, self.count) + 1)
+        m.d.comb += self.mode.eq(Mux(self.count == 1, self.single, self.full))
+        m.d.sync += self.fire.eq(self.valid & (self.last | (count == self.most)))
+        with m.If(self.valid):
+            m.d.sync += [
+                self.rows.eq(Mux(self.fire, 0, self.rows) | (C(1, len(self.rows)) << self.row)),
+                self.count.eq(count),
+            ]
+        with m.Elif(self.fire):
+            m.d.sync += [self.rows.eq(0), self.count.eq(0)]
+        with m.If(self.fire):
+            m.d.sync += self.activations.eq(self.activations + 1)
+            m.d.sync += self.singles.eq(self.singles + (self.count == 1))
+        return m
+
+
+class VectorLane(Part):
+    """Integer part of a lane of the vector unit: what makes a code of codes and sums, as `mho.number.requantise` has it. With
+    `valid`, an operand is (`code` - `zero`) x `multiplier` x 2^`left`, or with `whole` what a requantiser gave as `fixed`; v begins
+    with the `first`, and others are added (`operation` 0), taken off (1), or the greater (2) or the less (3) of both is kept. Three
+    cycles after the `last`, with `ready`, `made` is clip(((v + 2^(`shift` - 1)) >> `shift`) + `made_zero`, `low`, `high`): sums,
+    differences, maximum pooling, and relu and clip by the ends. An operand a cycle.
+    """
+
+    def __init__(self, bits: int, multiplier_bits: int) -> None:
+        super().__init__(
+            "mho_vector_lane",
+            {
+                "valid": 1, "first": 1, "last": 1, "operation": 2, "whole": 1, "fixed": signed(WIDE),
+                "code": bits, "zero": bits, "multiplier": multiplier_bits,
+                "left": 6, "shift": 6, "made_zero": bits, "low": bits, "high": bits,
+            },
+            {"ready": 1, "made": unsigned(bits)},
+        )  # fmt: skip
+
+    def elaborate(self, platform: Any) -> Module:
+        """Multiply; add or compare; round and clip."""
+        m = Module()
+        term, v, now = Signal(signed(WIDE)), Signal(signed(WIDE)), Signal(signed(WIDE))
+        valid, first, last, complete = (Signal(name=f"held_{name}") for name in ("valid", "first", "last", "complete"))
+        operation = Signal(2, name="held_operation")
+        scaled = ((self.code - self.zero) * self.multiplier) << self.left
+        m.d.sync += [term.eq(Mux(self.whole, self.fixed, scaled)), valid.eq(self.valid)]
+        m.d.sync += [first.eq(self.first), last.eq(self.last), operation.eq(self.operation)]
+        with m.If(first):
+            m.d.comb += now.eq(term)
+        with m.Else(), m.Switch(operation):
+            for place, value in enumerate((v + term, v - term, Mux(v > term, v, term), Mux(v < term, v, term))):
+                with m.Case(place):
+                    m.d.comb += now.eq(value)
+        with m.If(valid):
+            m.d.sync += v.eq(now)
+        m.d.sync += [complete.eq(valid & last), self.ready.eq(complete)]
+        m.d.sync += self.made.eq(rounded(m, v, self.shift, self.made_zero, self.low, self.high))
+        return m
+
+
+def units_of(chip: Chip, multiplier_bits: int = 24) -> list[Part]:
+    """Return the parts that a chip has beside the periphery of its groups, the lane of its vector unit first."""
+    units: list[Part] = [VectorLane(chip.input_bits, multiplier_bits)]
+    if chip.sparse is not None:
+        units.append(RowShift(chip.weight_rows, chip.input_bits, chip.sparse.index_bits, chip.sparse.shift_bits))
+        units.append(CombiningLane(chip.array.adc_bits + chip.input_bits, chip.weight_bits + 1, chip.group_columns))
+    if chip.spec.basis is not None:
+        sum_bits = int(chip.costs.roles["lane_multiplier"].context(chip)["sum_bits"])
+        units.append(CombiningLane(sum_bits, chip.spec.basis.coefficient_bits, chip.group_columns))
+    if chip.lookup is not None and chip.lookup.adc_modes == "switch":
+        most = min(chip.rows_at_once, chip.lookup.most_rows)
+        units.append(Dispatcher(chip.weight_rows, most, chip.array.cell_bits, chip.array.adc_bits))
+    return units
+
+
+__all__ = ["CombiningLane", "Dispatcher", "RowShift", "VectorLane", "units_of"]
