@@ -195,11 +195,7 @@ def synthesis(folder: Path, liberty: Path, node: float) -> list[dict[str, Any]]:
                 "path_ns": None if slowest is None else (slowest.delay_s or 0.0) * 1e9,
                 "slowest": None if slowest is None else slowest.name, "whole": whole,
                 "roles": {
-                    role: {
-                        "gates": made.scaled(role), "file": made.published(role),
-                        "clock": (figure.clock or 0.0) / (figure.energy or 1.0),
-                    }
-                    for role, figure in made.figures.items()
+                    role: {"gates": made.scaled(role), "file": made.published(role)} for role in made.figures
                 },
             }
         )  # fmt: skip
@@ -212,7 +208,7 @@ def synthesised(rows: list[dict[str, Any]]) -> str:
         (
             each["chip"], role.replace("_", " "), *(f"{value * 1e12:,.1f}" for value in (own["gates"][0], own["file"][0])),
             f"{own['gates'][0] / own['file'][0]:.2g}", *(f"{value * 1e12:.3g}" for value in (own["gates"][1], own["file"][1])),
-            f"{own['gates'][1] / own['file'][1]:.2g}", f"{own['clock']:.0%}",
+            f"{own['gates'][1] / own['file'][1]:.2g}", f"{own['gates'][2] * 1e12:.3g}",
         )
         for each in rows for role, own in each["roles"].items()
     ]  # fmt: skip
@@ -229,10 +225,10 @@ def synthesised(rows: list[dict[str, Any]]) -> str:
             f"**In gates**: {first['library']} ({first['given_nm']:g} nm, fetched by the user), {first['yosys']}, "
             f"{first['run']} of resnet8, in all {sum(each['compared'] for each in rows):,} cycles of modules in gates, of "
             f"which {sum(each['different'] for each in rows)} differ from the Verilog. "
-            "Area and energy of one instance and one event, taken to the chip's node, beside the chip file's own; the last column "
-            "is the share of the clock, which is never gated:",
+            "Area and energy of one instance and one event, taken to the chip's node, beside the chip file's own, with a clock "
+            "that reaches registers when they change; in the last column with one that is never gated:",
             table(
-                ("chip", "role", "um2", "file", "ratio", "pJ", "file", "ratio", "clock"), roles, right=2,
+                ("chip", "role", "um2", "file", "ratio", "pJ", "file", "ratio", "ungated"), roles, right=2,
             ),
             f"Whole chips, area in mm2 and {HEADLINE}'s energy an inference in mJ: as the file is, with digital parts scaled to "
             "its node (`scaling: stillmaker`), and with these roles synthesised; and the longest path of a module, in ns at the "

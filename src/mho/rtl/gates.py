@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mho.errors import OptionError
 from mho.rtl.group import Group
@@ -37,6 +38,7 @@ write_json gates.json
 """
 TIMED = ";topo;buffer,-c;topo;upsize;dnsize;stime"
 """What ABC does where the library has delays: drives large loads by larger gates, and tells the longest path."""
+Joules = npt.NDArray[np.float64]
 SUMS = re.compile(r"sum_\d+")
 """Outputs of a lane that are running sums: their registers are output registers."""
 
@@ -136,21 +138,11 @@ def _drives(cell: Mapping[str, Any], library: Library) -> set[Any]:
     return {bit for pin in kind.functions for bit in cell["connections"].get(pin, ())} if kind.state else set()
 
 
-@dataclass(frozen=True)
-class Toggled:
-    """Joules of an instance of a module while windows ran: of data, of the clock in one cycle, and, of both, those of the registers
-    of running sums.
-    """
-
-    data: float
-    clock: float
-    sums_data: float
-    sums_clock: float
-
-
-def toggled(design: Mapped, group: Group, part: Part) -> tuple[int, int, dict[str, Toggled]]:
+def toggled(design: Mapped, group: Group, part: Part) -> tuple[int, int, dict[str, Joules]]:
     """Run a part of a layer in Amaranth's simulator, and give each module in cells what the first of its kind is given, cycle by
-    cycle. Return how many outputs of modules were compared, how many differ, and the energy of each from the first window on.
+    cycle. Return how many cycles of modules were compared, in how many an output differs, and the energy of one of each module
+    from the first window on, in J (2, 3): of all but registers of running sums, and of these; of data, of a clock that reaches a
+    register when it changes and no more, and, in one cycle, of a clock that is never gated.
     """
     observed, traces = in_amaranth(group, part.stimulus, traced=True)
     assert traces is not None
@@ -163,73 +155,75 @@ def toggled(design: Mapped, group: Group, part: Part) -> tuple[int, int, dict[st
     return compared, different, energies
 
 
-def _played(design: Mapped, name: str, cycles: Sequence[Mapping[str, int]], first: int) -> tuple[Counter[int], int]:
-    """Return how often each net of a module changes from cycle `first` on, and in how many of all cycles an output is another.
+class _Module:
+    """A module in cells as a function of Python that works its gates out one after another. Modules inside of it are inputs."""
 
-    Gates are worked out one after another, as a function of Python that is made for the module. Modules inside of it answer what
-    they did; `rst` stays low.
-    """
-    module, library = design.netlist[name], design.library
-    ports, source, registers, loads = module["ports"], dict[int, str](), list[tuple[int, str]](), dict[int, list[int]]()
-    given = {port: each["bits"] for port, each in ports.items() if each["direction"] == "input" and port != "clk"}
-    for label, cell in module["cells"].items():
-        inside = design.netlist.get(cell["type"])
-        if inside is not None:
-            made = (port for port, each in inside["ports"].items() if each["direction"] == "output")
-            given |= {f"{label}.{port}": cell["connections"][port] for port in made}
-            continue
-        kind = library.cells[cell["type"]]
-        pins = {pin: _name(bits[0]) for pin, bits in cell["connections"].items()}
-        if kind.state is not None:
-            (net,) = (bits[0] for pin, bits in cell["connections"].items() if pin in kind.functions)
-            registers.append((net, _substituted(kind.state, pins)))
-            continue
-        for pin, text in kind.functions.items():
-            for net in cell["connections"].get(pin, ()):
-                source[net] = _substituted(text, pins)
-                loads[net] = [bits[0] for other, bits in cell["connections"].items() if other not in kind.functions]
-    order = [net for net in TopologicalSorter(loads).static_order() if net in source]
-    free = [net for bits in given.values() for net in bits if isinstance(net, int)]
-    lines = [
-        f"({''.join(f'{_name(net)}, ' for net in free)}) = given",
-        f"({''.join(f'{_name(n)}, ' for n, _ in registers)}) = state",
-    ]
-    lines += [f"{_name(net)} = {source[net]}" for net in order]
-    every = [*free, *(net for net, _ in registers), *order]
-    lines += [
-        f"state = [{', '.join(text for _, text in registers)}]",
-        f"return bytes([{', '.join(map(_name, every))}]), state",
-    ]
-    scope: dict[str, Any] = {}
-    exec(
-        "def work_out(given, state):\n    " + "\n    ".join(line for line in lines if not line.startswith("() =")),
-        scope,
-    )
-    place = {net: at for at, net in enumerate(every)}
-    outputs = {
-        port: [place.get(bit, bit) for bit in each["bits"]]
-        for port, each in ports.items()
-        if each["direction"] == "output"
-    }
-    state, before, counts, different = [0] * len(registers), None, np.zeros(len(every), dtype=np.int64), 0
-    for number, cycle in enumerate(cycles):
+    def __init__(self, design: Mapped, name: str) -> None:
+        module, library = design.netlist[name], design.library
+        ports = module["ports"]
+        self.given = {
+            port: each["bits"] for port, each in ports.items() if each["direction"] == "input" and port != "clk"
+        }
+        self.outputs = {port: each["bits"] for port, each in ports.items() if each["direction"] == "output"}
+        registers, gates, loads = dict[int, str](), dict[int, str](), dict[int, list[int]]()
+        for label, cell in module["cells"].items():
+            inside, joined = design.netlist.get(cell["type"]), cell["connections"]
+            if inside is not None:
+                made = (port for port, each in inside["ports"].items() if each["direction"] == "output")
+                self.given |= {f"{label}.{port}": joined[port] for port in made}
+                continue
+            kind = library.cells[cell["type"]]
+            pins = {pin: _name(bits[0]) for pin, bits in joined.items()}
+            for pin, text in kind.functions.items():
+                for net in joined.get(pin, ()):
+                    (registers if kind.state else gates)[net] = _substituted(kind.state or text, pins)
+                    loads[net] = (
+                        [] if kind.state else [bits[0] for other, bits in joined.items() if other not in kind.functions]
+                    )
+        order = [net for net in TopologicalSorter(loads).static_order() if net in gates]
+        free = [net for bits in self.given.values() for net in bits if isinstance(net, int)]
+        self.nets, self.state = [*free, *registers, *order], [0] * len(registers)
+        lines = ["def work_out(given, state):"]
+        lines += [
+            f"[{', '.join(map(_name, nets))}] = {which}" for nets, which in ((free, "given"), (registers, "state"))
+        ]
+        lines += [f"{_name(net)} = {gates[net]}" for net in order]
+        lines.append(f"return bytes([{', '.join(map(_name, self.nets))}]), [{', '.join(registers.values())}]")
+        scope: dict[str, Any] = {}
+        exec("\n    ".join(lines), scope)
+        self._work_out, self._place = scope["work_out"], {net: at for at, net in enumerate(self.nets)}
+
+    def clock(self, cycle: Mapping[str, int]) -> bytes:
+        """Return all nets in a cycle, and go on to the next; `rst` stays low."""
         bits = [
             cycle.get(port, 0) >> at & 1
-            for port, nets in given.items()
+            for port, nets in self.given.items()
             for at, net in enumerate(nets)
             if isinstance(net, int)
         ]
-        values, state = scope["work_out"](bits, state)
-        now = np.frombuffer(values, dtype=np.uint8)
-        if before is not None and number >= first:
-            counts += now != before
-        before = now
-        answers = {
-            port: sum((int(net) if isinstance(net, str) else values[net]) << at for at, net in enumerate(nets))
-            for port, nets in outputs.items()
-        }
-        different += any(answer != cycle[port] & ((1 << len(outputs[port])) - 1) for port, answer in answers.items())
-    return Counter(dict(zip(every, counts.tolist(), strict=True))), different
+        values, self.state = self._work_out(bits, self.state)
+        return bytes(values)
+
+    def answers(self, values: bytes, cycle: Mapping[str, int]) -> bool:
+        """Say whether outputs are those of a cycle."""
+        for port, nets in self.outputs.items():
+            bits = (int(_name(net)) if isinstance(net, str) else values[self._place[net]] for net in nets)
+            if sum(bit << at for at, bit in enumerate(bits)) != cycle[port] & ((1 << len(nets)) - 1):
+                return False
+        return True
+
+
+def _played(design: Mapped, name: str, cycles: Sequence[Mapping[str, int]], first: int) -> tuple[Counter[int], int]:
+    """Return how often each net of a module changes from cycle `first` on, and in how many of all cycles an output is another."""
+    module, before, different = _Module(design, name), b"", 0
+    counts = np.zeros(len(module.nets), dtype=np.int64)
+    for number, cycle in enumerate(cycles):
+        values = module.clock(cycle)
+        if before and number >= first:
+            counts += np.frombuffer(values, dtype=np.uint8) != np.frombuffer(before, dtype=np.uint8)
+        before = values
+        different += not module.answers(values, cycle)
+    return Counter(dict(zip(module.nets, counts.tolist(), strict=True))), different
 
 
 def _name(net: int | str) -> str:
@@ -240,24 +234,24 @@ def _substituted(text: str, pins: Mapping[str, str]) -> str:
     return re.sub(r"[A-Za-z_]\w*", lambda found: pins[found[0]], text)
 
 
-def _energy(design: Mapped, name: str, changes: Counter[int]) -> Toggled:
-    """Add up what the nets of a module cost in a run."""
+def _energy(design: Mapped, name: str, changes: Counter[int]) -> Joules:
+    """Add up what the nets of a module cost in a run, as `toggled` returns it."""
     module, library = design.netlist[name], design.library
     (clock,) = module["ports"]["clk"]["bits"]
-    half = library.voltage**2 / 2
-    sums, data, ticks = _sum_bits(module), [0.0, 0.0], [0.0, 0.0]
+    half, sums, energy = library.voltage**2 / 2, _sum_bits(module), np.zeros((2, 3))
     for cell in module["cells"].values():
         kind = library.cells.get(cell["type"])
         if kind is None:
             continue
-        kept = bool(_drives(cell, library) & sums)
+        driven = _drives(cell, library)
+        own = energy[int(bool(driven & sums))]
         for pin, (bit,) in cell["connections"].items():
             each = kind.capacitance.get(pin, 0.0) * half + kind.internal.get(pin, 0.0)
             if bit == clock:
-                ticks[kept] += 2 * each
+                own[1:] += 2 * each * max(changes[net] for net in driven), 2 * each
             else:
-                data[kept] += changes[bit] * each
-    return Toggled(sum(data), sum(ticks), data[True], ticks[True])
+                own[0] += changes[bit] * each
+    return energy
 
 
-__all__ = ["Gates", "Mapped", "Toggled", "instances", "mapped", "toggled"]
+__all__ = ["Gates", "Mapped", "instances", "mapped", "toggled"]

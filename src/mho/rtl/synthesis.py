@@ -15,7 +15,7 @@ import yaml
 from mho.chip import Chip
 from mho.chip.scaling import stillmaker
 from mho.errors import OptionError
-from mho.rtl.gates import Gates, Mapped, Toggled, mapped, toggled
+from mho.rtl.gates import Gates, Joules, Mapped, mapped, toggled
 from mho.rtl.group import Group
 from mho.rtl.layer import Layer
 from mho.rtl.plan import Plan
@@ -31,19 +31,15 @@ PER = {"shift_add": "addition", "input_register": "byte", "output_register": "by
 
 @dataclass(frozen=True)
 class Figure:
-    """A role's area (m2) and leakage (W) of one instance of the chip, and J an event, of data and of the clock; None where nothing
-    was run. At the library's node, or at 130 nm where that is older.
+    """A role's area (m2) and leakage (W) of one instance of the chip, and J an event: `energy` with a clock that reaches a register
+    when it changes and no more, `ungated` with one that always runs; None where nothing was run. At the library's node, or at 130
+    nm where that is older.
     """
 
     area: float
     leakage: float
-    data: float | None
-    clock: float | None
-
-    @property
-    def energy(self) -> float | None:
-        """Joules of an event."""
-        return None if self.data is None or self.clock is None else self.data + self.clock
+    energy: float | None
+    ungated: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +69,11 @@ class Synthesis:
         """The module with the longest path."""
         return max((m for m in self.modules if m.delay_s is not None), key=lambda m: m.delay_s or 0.0, default=None)
 
-    def scaled(self, role: str) -> tuple[float, float | None]:
-        """Return a role's area and energy at the chip's own node."""
-        rule, figure, node = stillmaker(), self.figures[role], self.plan.chip.node
-        energy = None if figure.energy is None else figure.energy * rule.factor("energy", self.node, node)
-        return figure.area * rule.factor("area", self.node, node), energy
+    def scaled(self, role: str) -> tuple[float, float, float]:
+        """Return a role's area and both energies at the chip's own node, 0 where none was measured."""
+        figure, node = self.figures[role], self.plan.chip.node
+        area, energy = (stillmaker().factor(each, self.node, node) for each in ("area", "energy"))
+        return figure.area * area, (figure.energy or 0.0) * energy, (figure.ungated or 0.0) * energy
 
     def published(self, role: str) -> tuple[float, float]:
         """Return a role's area and energy as the chip's file has them."""
@@ -97,11 +93,11 @@ class Synthesis:
             "",
             f"At {self.plan.chip.node * 1e9:g} nm, one each:",
         ]
-        lines.append(f"{'role':<17}{'gates um2':>11}{'chip file':>11}{'gates pJ':>10}{'chip file':>11}")
+        lines.append(f"{'role':<17}{'gates um2':>11}{'chip file':>11}{'gates pJ':>10}{'ungated':>10}{'chip file':>11}")
         for role in self.figures:
-            (area, energy), (own, charged) = self.scaled(role), self.published(role)
-            shown = "-" if energy is None else f"{energy * 1e12:.4f}"
-            lines.append(f"{role:<17}{area * 1e12:>11.1f}{own * 1e12:>11.1f}{shown:>10}{charged * 1e12:>11.4f}")
+            (area, *energies), (own, charged) = self.scaled(role), self.published(role)
+            shown = "".join(f"{energy * 1e12:>10.4f}" if self.run else f"{'-':>10}" for energy in energies)
+            lines.append(f"{role:<17}{area * 1e12:>11.1f}{own * 1e12:>11.1f}{shown}{charged * 1e12:>11.4f}")
         if self.run:
             exact = "bit-exact" if not self.different else f"{self.different} DIFFER"
             lines += ["", f"Energy of {self.run}: outputs of modules in {self.compared} cycles of theirs, {exact}."]
@@ -113,7 +109,7 @@ class Synthesis:
         made = (
             f"mho {__version__}: Verilog of a group of {plan.chip.name} ({plan.arrays} arrays of {plan.rows} rows of weights and "
             f"{plan.outputs} outputs, {plan.adcs} ADCs, codes of {plan.code_bits} bits), mapped by {self.yosys} to {self.library}; "
-            f"energy of {self.run}, data and a clock that is never gated; without wires, clock tree and glitches"
+            f"energy of {self.run}, with a clock that reaches registers when they change; without wires, clock tree and glitches"
         )
         if self.given_node > self.node:
             made += (
@@ -122,20 +118,29 @@ class Synthesis:
             )
         components = {}
         for role, figure in self.figures.items():
-            if figure.energy is None:
+            if figure.energy is None or figure.ungated is None:
                 raise OptionError("a technology is written of a layer that was run; name a program and --layer")
             values = {
                 "energy": (figure.energy * 1e12, "pJ"),
                 "area": (figure.area * 1e12, "um2"),
                 "leakage": (figure.leakage, "W"),
             }
-            components[role] = {"per": PER[role], "scales": {"value": "digital", "source": "synthesis"}} | {
+            component: dict[str, Any] = {
                 key: {"value": float(f"{value:.5g}"), "unit": unit, "source": "synthesis"}
                 for key, (value, unit) in values.items()
             }
+            low, high = component["energy"]["value"], float(f"{figure.ungated * 1e12:.5g}")
+            component["energy"]["spread"] = {
+                "low": low,
+                "high": max(high, low),
+                "shape": "log_uniform",
+                "sources": ["ungated"],
+            }
+            components[role] = {"per": PER[role], "scales": {"value": "digital", "source": "synthesis"}, **component}
         return {
             "schema": "mho.technology/1", "name": NAME, "description": f"The periphery of {plan.chip.name}, synthesised.",
-            "sources": {"synthesis": made}, "node": {"value": round(self.node * 1e9, 6), "unit": "nm", "source": "synthesis"},
+            "sources": {"synthesis": made, "ungated": "the same, with a clock that is never gated"},
+            "node": {"value": round(self.node * 1e9, 6), "unit": "nm", "source": "synthesis"},
             "components": components,
         }  # fmt: skip
 
@@ -176,16 +181,16 @@ def synthesise(plan: Plan, text: str, liberty: Path, node: float, layer: Layer |
         energy = OLDEST / node * (OLDER_SUPPLY / design.library.voltage) ** 2
     moved = {
         role: Figure(
-            f.area * area, f.leakage, None if f.data is None else f.data * energy, None if f.clock is None else f.clock * energy
+            f.area * area, f.leakage, *(None if each is None else each * energy for each in (f.energy, f.ungated))
         )
         for role, f in figures.items()
-    }  # fmt: skip
+    }
     return Synthesis(
         plan, design.library.name, design.yosys, reached, node, design.modules, moved, run, number, different
     )  # fmt: skip
 
 
-def _figures(plan: Plan, design: Mapped, energies: Mapping[str, Toggled] | None, windows: int) -> dict[str, Figure]:
+def _figures(plan: Plan, design: Mapped, energies: Mapping[str, Joules] | None, windows: int) -> dict[str, Figure]:
     """Return the figures of the roles that the modules of a group stand for.
 
     A lane's registers of running sums, and the chain that hands them on, are the output register; the rest of it is the
@@ -214,20 +219,15 @@ def _figures(plan: Plan, design: Mapped, energies: Mapping[str, Toggled] | None,
             continue
         area = sum((m.sums if kept else m.area - m.sums) * count for m, kept, count in own)
         leakage = sum(m.leakage * (m.sums / m.area if kept else 1 - m.sums / m.area) * count for m, kept, count in own)
-        data = clock = None
+        spent = ungated = None
         if energies is not None:
-            data = sum(_joules(energies[m.name], kept)[0] * count for m, kept, count in own) / (events * windows)
-            clock = (
-                sum(_joules(energies[m.name], kept)[1] * count for m, kept, count in own) * plan.window_cycles / events
+            data, gated, clock = sum(energies[m.name][kept] * count for m, kept, count in own)
+            spent, ungated = (
+                (data + gated) / (events * windows),
+                data / (events * windows) + clock * plan.window_cycles / events,
             )
-        figures[role] = Figure(area / instances * 1e-12, leakage / instances, data, clock)
+        figures[role] = Figure(area / instances * 1e-12, leakage / instances, spent, ungated)
     return figures
-
-
-def _joules(energy: Toggled, kept: int) -> tuple[float, float]:
-    if kept:
-        return energy.sums_data, energy.sums_clock
-    return energy.data - energy.sums_data, energy.clock - energy.sums_clock
 
 
 def files(made: Synthesis) -> dict[str, str]:
