@@ -90,6 +90,7 @@ def test_a_folder_holds_page_data_tables_and_reports_and_the_next_call_takes_the
         ("--over tiles=4 --seeds 3", "--data"),
         ("--over tiles=4 --calibration x.npz", "--data and --verify"),
         ("--over tiles=4 --verify --measure 0", "measures none"),
+        ("--over tiles=4 --rtl", "with --verify and --out"),
         ("--over tiles=4 --verify --weights none", "cannot be executed"),
         ("--over tiles=4 --endurance 1e9", "lifetime"),
         ("--over tiles=4 --seed 3 --schedule naive", "--seed changes nothing"),

@@ -103,6 +103,7 @@ class Judged:
     analog: Path | None = None
     seeds: int | None = None
     verify: bool = False
+    rtl: bool = False
     endurance: float | None = None
 
     def check(self, search: SearchOptions, out: Path | None) -> None:
@@ -112,6 +113,10 @@ class Judged:
                 raise OptionError(f"{option} is for accuracy, which needs samples with labels: --data FILE")
         if self.calibration is not None and not (self.data or self.verify):
             raise OptionError("--calibration is for --data and --verify; without them nothing is executed")
+        if self.rtl and not (self.verify and out):
+            raise OptionError(
+                "--rtl writes the Verilog of designs that are executed, beside their reports: with --verify and --out"
+            )
         if self.verify and not search.measure:
             raise OptionError("--verify executes the designs that are measured in full, and --measure 0 measures none")
         judged = [*search.minimise.split(","), *(limit.partition("=")[0] for limit in search.limit or ())]
@@ -158,7 +163,12 @@ def explore(
         loaded = load_chip(chip, overrides)
         networks = {name: task.loader(name) for name in models}
         inputs = task.inputs(networks) if judged.verify else None
-        measuring = Measuring(inputs, out, None if out is None else files, task.command, uncertainty)
+        made: Any = files
+        if judged.rtl:
+            from mho.rtl.designs import WithVerilog
+
+            made = WithVerilog(files, inputs)
+        measuring = Measuring(inputs, out, None if out is None else made, task.command, uncertainty)
         found = mho.explore(
             networks if len(models) > 1 else networks[models[0]],
             loaded,
