@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -219,14 +220,19 @@ def test_the_command_tells_sizes_and_finds_what_python_finds(
     words = ["autorac", "log.npz", "--blocks", "1", "--widths", "8", "--counts", "4", "--budget", "8", "--tries", "6"]
     words += ["--trained", "1", "--drop", "0"]
     few = (*words, "--published", "none", "--hand-made", "fm", "--epochs", "1", "--dimension", "4")
-    ended = shell(*few, "--out", "out")
+    logic = ["--rtl"] * (find_spec("amaranth") is not None)
+    ended = shell(*few, *logic, "--out", "out")
     assert ended.code == 0, ended.err
     content = json.loads((tmp_path / "out" / "autorac.json").read_text("utf-8"))
     assert content["schema"] == "mho.autorac/1" and len(content["designs"]) == 2
+    if logic:
+        (searched,) = (each["name"] for each in content["designs"] if each["kind"] == SEARCHED)
+        said = (tmp_path / "out" / "designs" / searched / "rtl.txt").read_text("utf-8")
+        assert "bit-exact" in said or said.startswith("no Verilog")
     page = (tmp_path / "out" / "autorac.html").read_text("utf-8")
     assert "mho train clicks.npz --model" in page and "What design" in page
     assert (tmp_path / "out" / "autorac.svg").is_file()
     assert "from cells of its chip" in page or "none" in ended.out
     assert shell(*few).code == 2
     assert "--tries does not change" in shell("autorac", "log.npz", "--size", "--tries", "9").err
-    assert "leave --out away" in shell("autorac", "log.npz", "--size", "--out", "out").err
+    assert "leave --out and --rtl away" in shell("autorac", "log.npz", "--size", "--out", "out").err

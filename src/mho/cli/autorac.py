@@ -12,7 +12,10 @@ from mho.cli.train import ClickReading
 from mho.errors import OptionError
 
 if TYPE_CHECKING:
+    from mho.cli.outputs import Say
+    from mho.explore.autorac.outcome import Autorac
     from mho.explore.autorac.space import JointSpace
+    from mho.network.clicks import Clicks
     from mho.training.clicks import Settings
 
 EPILOG = (
@@ -134,6 +137,7 @@ def autorac(
     space: ModelSpaceOptions,
     search: AutoracSearch,
     size: bool = False,
+    rtl: bool = False,
     out: Path | None = None,
     target: Target,
 ) -> None:
@@ -147,8 +151,8 @@ def autorac(
     joint = space.read()
     if size:
         search.check_none()
-        if out is not None:
-            raise OptionError("--size tells the size of the space and writes nothing; leave --out away")
+        if out is not None or rtl:
+            raise OptionError("--size tells the size of the space and writes nothing; leave --out and --rtl away")
         _tell_size(joint)
         return
     how = search.given()
@@ -166,7 +170,30 @@ def autorac(
         clicks = Clicks.load(data, **reading.given())
         found = search_all(clicks, out, chip, space=joint, settings=search.settings(), progress=follow, **how)
         save(found, out)
+        if rtl:
+            _write_logic(found, clicks, out, follow.say)
     target.deliver(found, "designs", f"\nwritten to {out / 'autorac.html'}, autorac.json, autorac.svg and designs/")
+
+
+def _write_logic(found: Autorac, clicks: Clicks, out: Path, say: Say) -> None:
+    """Write the Verilog of each searched design that was trained beside its weights, run against what its program computes."""
+    from mho.chip import Chip
+    from mho.explore.autorac.execute import Machine, vectors
+    from mho.explore.autorac.outcome import SEARCHED
+    from mho.explore.autorac.task import DESIGNS, FILE
+    from mho.files.writing import save_files
+    from mho.machine.recommender.files import load
+    from mho.rtl.designs import design_files
+    from mho.strategy import Strategy
+
+    for design in found.content["designs"]:
+        if design["kind"] == SEARCHED:
+            folder = out / DESIGNS / design["name"]
+            say(f"writing Verilog of {design['name']}")
+            recommender = load(folder / FILE)
+            of_strategy = {key: value for key, value in design["values"].items() if key in ("schedule", "conversion")}
+            _, report = Machine(Chip.load(folder / "chip.yaml"), Strategy(), of_strategy).measured(recommender)
+            save_files(design_files(report.program, vectors(recommender, clicks.valid, 1)), folder)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -106,6 +106,14 @@ class Judged:
     rtl: bool = False
     endurance: float | None = None
 
+    def with_logic(self, files: Callable[..., Any], inputs: Samples | None) -> Callable[..., Any]:
+        """Return what makes the files of a report, with --rtl those of the design's logic beside."""
+        if not self.rtl:
+            return files
+        from mho.rtl.designs import WithVerilog
+
+        return WithVerilog(files, inputs)
+
     def check(self, search: SearchOptions, out: Path | None) -> None:
         """Refuse what changes nothing."""
         for option, given in (("--samples", self.samples), ("--analog", self.analog), ("--seeds", self.seeds)):
@@ -163,12 +171,8 @@ def explore(
         loaded = load_chip(chip, overrides)
         networks = {name: task.loader(name) for name in models}
         inputs = task.inputs(networks) if judged.verify else None
-        made: Any = files
-        if judged.rtl:
-            from mho.rtl.designs import WithVerilog
-
-            made = WithVerilog(files, inputs)
-        measuring = Measuring(inputs, out, None if out is None else made, task.command, uncertainty)
+        written = None if out is None else judged.with_logic(files, inputs)
+        measuring = Measuring(inputs, out, written, task.command, uncertainty)
         found = mho.explore(
             networks if len(models) > 1 else networks[models[0]],
             loaded,

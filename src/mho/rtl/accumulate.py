@@ -73,7 +73,7 @@ class Requantiser(Part):
 
     def __init__(self, plan: Plan, numbers: Any) -> None:
         self.plan = plan
-        bits = plan.input_bits
+        bits = plan.output_bits
         super().__init__(
             "mho_requantiser",
             {

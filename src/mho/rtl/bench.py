@@ -68,7 +68,7 @@ def bench_text(group: Group, stimulus: Stimulus, words: int) -> str:
         signs=int(plan.both_signs), low=low, high=high, code_bits=plan.code_bits, word_top=word_bits(plan) - 1, last_word=words - 1,
         declarations=declared, connections=", ".join(f".{name}({name})" for name in members), zeros=zeros,
         arrays_top=plan.arrays - 1,
-        number_bits=group.output_shape.width, wide=WIDE, made_bits=plan.input_bits, op_top=OPERATION_BITS - 1,
+        number_bits=group.output_shape.width, wide=WIDE, made_bits=plan.output_bits, op_top=OPERATION_BITS - 1,
         cases="\n".join(cases),
     )  # fmt: skip
 

@@ -98,9 +98,9 @@ def _equal(first: Block, second: Block, *names: str) -> bool:
 
 def fields(plan: Plan) -> dict[int, dict[str, int]]:
     """Return the fields of each operation with their bits, from the lowest up."""
-    bits = plan.input_bits
+    bits, made = plan.input_bits, plan.output_bits
     return {
-        SET: {"shift": 6, "left": 6, "zero": bits, "low": bits, "high": bits, "input_zero": bits},
+        SET: {"shift": 6, "left": 6, "zero": made, "low": made, "high": made, "input_zero": bits},
         WRITE: {
             "array": 16, "address": 16, "coefficient": plan.weight_bits + 2, "multiplier": plan.multiplier_bits, "addend": WIDE,
         },

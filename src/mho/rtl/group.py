@@ -38,15 +38,15 @@ class Group(Part):
                 "write": arrays, "address": self.output_shape, "coefficient": signed(plan.weight_bits + 2),
                 "multiplier": plan.multiplier_bits, "addend": signed(WIDE), "invert_write": arrays, "invert_adc": width(0,
                 plan.adcs - 1),
-                "invert_bits": plan.per_adc if plan.coding.inverts else 1, "left": 6, "shift": 6, "zero": bits, "low": bits,
-                "high": bits,
+                "invert_bits": plan.per_adc if plan.coding.inverts else 1, "left": 6, "shift": 6,
+                "zero": plan.output_bits, "low": plan.output_bits, "high": plan.output_bits,
                 "input_zero": bits,
             },
             {
                 "loaded": 1, "drive": plan.rows * plan.drive_bits, "negative": plan.rows if plan.both_signs else 1,
                 "step_begins": 1,
                 "convert": 1, "index": width(0, plan.per_adc - 1), "window_begins": 1, "running": 1, "ready": arrays,
-                "numbers": arrays * self.output_shape.width, "fixed": arrays * WIDE, "made": arrays * bits,
+                "numbers": arrays * self.output_shape.width, "fixed": arrays * WIDE, "made": arrays * plan.output_bits,
             },
         )  # fmt: skip
 
@@ -120,7 +120,7 @@ class Group(Part):
             self.ready[number].eq(requantiser.ready),
             self.numbers.word_select(number, self.output_shape.width).eq(requantiser.ready_number),
             self.fixed.word_select(number, WIDE).eq(requantiser.fixed),
-            self.made.word_select(number, plan.input_bits).eq(requantiser.code),
+            self.made.word_select(number, plan.output_bits).eq(requantiser.code),
         ]  # fmt: skip
 
 

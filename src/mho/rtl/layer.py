@@ -75,11 +75,19 @@ def layer_of(program: Program, name: str, inputs: Any, windows: int = 8) -> Laye
     assert program.quantised is not None and program.quantised.requantise is not None
     bits = program.quantised.requantise
     code = program.quantised.codes[layer.inputs[0]]
-    plan = Plan.of(
-        program.chip, mapped.bits.weights, mapped.bits.inputs, mapped.readout.signed, multiplier_bits=bits
-    )  # fmt: skip
-    chosen = tuple(sorted({int(w) for w in np.linspace(0, mapped.windows - 1, min(windows, mapped.windows))}))
     ending = _Ending.of(program.quantised, layer)
+    made = (
+        mapped.bits.inputs if ending.target is None else int(program.quantised.codes[ending.target].high).bit_length()
+    )
+    plan = Plan.of(
+        program.chip,
+        mapped.bits.weights,
+        mapped.bits.inputs,
+        mapped.readout.signed,
+        multiplier_bits=bits,
+        output_bits=made,
+    )
+    chosen = tuple(sorted({int(w) for w in np.linspace(0, mapped.windows - 1, min(windows, mapped.windows))}))
     driven = x[:, :1, list(chosen)]
     parts = tuple(_parts(plan, mapped, columns, jobs, driven, code, ending, kept, chosen, program.quantised))
     return Layer(name, plan, parts, chosen, bits)
@@ -179,7 +187,7 @@ def _parts(
     scale = np.ones((), dtype=np.int64) if own is None else own.multiplier
     multipliers = np.broadcast_to(scale, zeros.shape)
     addends = multipliers * constant + (0 if own is None or own.addend is None else own.addend)
-    settings = ending.settings(quantised, plan.input_bits, zero)
+    settings = ending.settings(quantised, plan.output_bits, zero)
     exact = _exact(quantised, layer, x, zero)
     codes = None
     if ending.target is not None:

@@ -69,7 +69,8 @@ class Plan:
     Plan.of(chip, weight_bits=4, input_bits=6)     of a layer with other bits
 
     `resolving`: lanes take codes as wide as the fullest column's sum asks for, whatever bits the chip's ADCs have. `signed`: inputs
-    may be negative, and are driven as `array.input_coding` says. `words`: input codes that are loaded in a cycle.
+    may be negative, and are driven as `array.input_coding` says. `output_bits`: of the codes that are made. `words`: input codes
+    that are loaded in a cycle.
     """
 
     chip: Chip
@@ -78,6 +79,7 @@ class Plan:
     signed: bool = False
     resolving: bool = True
     multiplier_bits: int = 24
+    output_bits: int = 8
 
     @classmethod
     def of(

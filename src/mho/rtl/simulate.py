@@ -146,7 +146,7 @@ def _left(group: Group, ready: int, numbers: int, fixed: int, made: int) -> Iter
             v = _unpacked(fixed, WIDE, plan.arrays)[array]
             number, code = (
                 _unpacked(numbers, bits, plan.arrays)[array],
-                _unpacked(made, plan.input_bits, plan.arrays)[array],
+                _unpacked(made, plan.output_bits, plan.arrays)[array],
             )
             yield array, number, v - (v >> (WIDE - 1) << WIDE), code
 
