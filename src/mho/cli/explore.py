@@ -171,8 +171,8 @@ def explore(
         loaded = load_chip(chip, overrides)
         networks = {name: task.loader(name) for name in models}
         inputs = task.inputs(networks) if judged.verify else None
-        written = None if out is None else judged.with_logic(files, inputs)
-        measuring = Measuring(inputs, out, written, task.command, uncertainty)
+        making = None if out is None else judged.with_logic(files, inputs)
+        measuring = Measuring(inputs, out, making, task.command, uncertainty)
         found = mho.explore(
             networks if len(models) > 1 else networks[models[0]],
             loaded,
