@@ -48,7 +48,7 @@ def digests() -> dict[str, str]:
     from mho.machine.systolic import Systolic
 
     held = {name: mho.Chip.load(name).digest for name in mho.Chip.presets()}
-    return {**held, "tpu-like": Systolic.load("tpu-like").digest}
+    return {**held, **{name: Systolic.load(name).digest for name in Systolic.presets()}}
 
 
 def measure(study: Study) -> list[dict[str, Any]]:
