@@ -114,6 +114,10 @@ def descend(gram: Any, projections: Any, scale: Any, coefficients: Any, nonzeros
     """
     count, N = projections.shape
     taken, last = np.zeros(count), float(len(table) - 1)
+    inverse = np.zeros(N)
+    for m in range(N):
+        if gram[m, m] > 0.0:
+            inverse[m] = 1.0 / gram[m, m]
     for target in range(count):
         c, s = coefficients[target], scale[target]
         left = projections[target].copy()
@@ -134,8 +138,9 @@ def descend(gram: Any, projections: Any, scale: Any, coefficients: Any, nonzeros
                     best, value = place, old
                     c[place] = 0
                 for m in range(N):
-                    if c[m] == 0 and gram[m, m] > 0.0:
-                        at = np.floor(2.0 * left[m] / (s * gram[m, m])) + len(table) // 2
+                    # No integer takes more than the real number that is best.
+                    if left[m] * left[m] * inverse[m] > most and c[m] == 0:
+                        at = np.floor(2.0 * left[m] * inverse[m] / s) + len(table) // 2
                         v = table[int(min(max(at, 0.0), last))]
                         gain = s * v * (2 * left[m] - s * v * gram[m, m])
                         if gain > most:
