@@ -90,6 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         ["cluster"],
         ["precision"],
         ["precision-accuracy"],
+        ["basis-fit"],
         ["basis-training"],
         ["segments"],
     ):

@@ -68,7 +68,8 @@ def coded_networks(draw: st.DrawFn, mixed: bool = False) -> QuantisedNetwork:
         rank = generator.random(shape).argsort(axis=2).argsort(axis=2)
         values = np.where(rank < nonzeros, values, 0)
         if units:
-            values[:, -1, layer.rows - (shape[1] - 1) * height :] = 0
+            for j, part in enumerate(segments(layer.rows, height)):
+                values[:, j, part.stop - part.start :] = 0
         coefficients[layer.name] = Coefficients.of(values.astype(np.int8))
     cells = np.eye(height) if units else generator.integers(0, levels, (vectors, height))
     coding = BasisCoding(cells.astype(np.uint8), levels, bits, nonzeros, coefficients, powers, units)

@@ -20,7 +20,7 @@ from mho.network.samples import load_samples, synthetic
 from mho.network.windows import assemble, windows
 from mho.number import BasisCoding, Fewest, QuantisedNetwork, fit_basis, read_from, run_float, run_reference
 from mho.number.accuracy import top1
-from mho.number.basis import integers_of
+from mho.number.basis import integers_of, segments
 from mho.number.coefficients import Coefficients
 from mho.number.fitting import composed
 from mho.number.pursuit import descend, nearest, pursue
@@ -290,7 +290,7 @@ def test_weights_that_lie_on_the_basis_are_met() -> None:
     network, generator = wide(rows=200, outputs=6), np.random.default_rng(1)
     basis = generator.choice([-1, 1], (20, 128))
     (layer,) = network.matrix_layers
-    integers = np.concatenate([7 * basis[:6, :], -5 * basis[6:12, :72]], axis=1)
+    integers = np.concatenate([7 * basis[:6, :100], -5 * basis[6:12, :100]], axis=1)
     network = replace(
         network,
         layers=(network.layers[0], replace(layer, weight=type(layer.weight).of((0.01 * integers).astype(np.float32)))),
@@ -418,6 +418,14 @@ def test_what_is_no_basis_is_refused(options: dict[str, Any], error: type[MhoErr
         fit_basis(network, synthetic(network, 2, seed=1).inputs, **options)
 
 
+@given(st.integers(1, 2000), st.integers(1, 300))
+def test_segments_are_as_few_as_hold_the_rows_and_equally_long_but_for_one(rows: int, height: int) -> None:
+    parts = segments(rows, height)
+    lengths = [part.stop - part.start for part in parts]
+    assert [part.start for part in parts] == [0, *(part.stop for part in parts[:-1])] and parts[-1].stop == rows
+    assert len(parts) == -(-rows // height) and max(lengths) <= height and max(lengths) - min(lengths) <= 1
+
+
 def test_codings_are_checked_when_built() -> None:
     (layer,) = wide(rows=9, outputs=2).matrix_layers
     cells = np.ones((3, 5), dtype=np.uint8)
@@ -442,9 +450,9 @@ def test_codings_are_checked_when_built() -> None:
         replace(coding, coefficients=each(1, segments=1)).integers(layer)
     with pytest.raises(NumberError, match="none were given"):
         replace(coding, coefficients={}).integers(layer)
-    # Unit vectors beyond the 4 inputs of the last segment would be fetched for nothing.
+    # Unit vectors beyond the 4 inputs of the first segment would be fetched for nothing.
     units = replace(coding, cells=np.eye(5, dtype=np.uint8), coefficients=each(1, vectors=5), nonzeros=5, units=True)
-    with pytest.raises(NumberError, match="beyond the 4 inputs of its last segment"):
+    with pytest.raises(NumberError, match="beyond the 4 inputs of segment 0"):
         units.integers(layer)
     large = BasisCoding(np.full((40, 9), 15, np.uint8), 16, 8, 40, each(127, 1, 40))
     with pytest.raises(NumberError, match="16 at most"):

@@ -110,7 +110,8 @@ def test_the_parts_of_pruned_weights_are_their_counts_times_prices_and_sum_to_th
     assert not {part.split("/")[0] for part in parts} & set(ARRAYS)
     products = driven = 0
     for layer in resnet20.matrix_layers:
-        lengths = [min(COLUMNS, layer.rows - start) for start in range(0, layer.rows, COLUMNS)]
+        count = -(-layer.rows // COLUMNS)
+        lengths = [layer.rows // count + (j < layer.rows % count) for j in range(count)]
         products += layer.groups * layer.windows * layer.columns * sum(min(nonzeros, length) for length in lengths)
         driven += layer.groups * layer.windows * len(lengths) * COLUMNS
     # A multiplier of 4 x 8 bits is a part of the library's one of 32 x 32 bits, which takes 12.68 pJ.

@@ -88,7 +88,7 @@ def combined_events(
 def driven_parts(x: npt.NDArray[np.uint8], height: int, pad: int) -> npt.NDArray[np.uint8]:
     """Lay out inputs (matrices, runs, windows, K) as those of the basis, (1, runs, parts x windows, height).
 
-    A last segment that is shorter is filled up with `pad`, the input that drives nothing.
+    Segments that are shorter are filled up with `pad`, the input that drives nothing.
     """
     matrices, runs, windows, rows = x.shape
     parts = segments(rows, height)
@@ -116,8 +116,8 @@ def combined_sums(
     given = x.sum(axis=-1, dtype=np.int64)[0, ..., None]
     centred = ((one - zero) * products[0] + zero * given).reshape(runs, layer.groups, -1, combination.windows, count)
     if pad:
-        last = layer.rows - (centred.shape[2] - 1) * coding.height
-        centred[:, :, -1] -= pad * coding.elements[:, last:].sum(axis=1)
+        for segment, part in enumerate(segments(layer.rows, coding.height)):
+            centred[:, :, segment] -= pad * coding.elements[:, part.stop - part.start :].sum(axis=1)
     coefficients = coding.dense(layer).astype(np.float64)
     out = np.zeros((layer.groups, runs, combination.windows, layer.columns))
     for matrix in range(layer.groups):

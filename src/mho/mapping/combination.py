@@ -93,7 +93,7 @@ class Combination:
 
     @property
     def driven_share(self) -> float:
-        """The part of the rows of the basis that is driven, on average: the last segment may be shorter than the others."""
+        """The part of the rows of the basis that is driven, on average: segments differ by one row at most."""
         segments = -(-self.rows // self.numbers.height)
         return self.rows / (segments * self.numbers.height)
 

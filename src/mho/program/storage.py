@@ -1,4 +1,4 @@
-"""Programs written to files: a zip of `program.json` and one `.npy` file an array, format mho.program/4 (docs/program.md).
+"""Programs written to files: a zip of `program.json` and one `.npy` file an array, format mho.program/5 (docs/program.md).
 
 Nothing in it is executable: no pickle is written, and none is read. Files are read by `program/reading.py`.
 """
@@ -26,7 +26,7 @@ from mho.number.squeeze import Squeeze
 from mho.program.instructions import NAMES
 from mho.program.program import BufferUse, Program, Stream
 
-FORMAT = "mho.program/4"
+FORMAT = "mho.program/5"
 
 
 class _Arrays:

@@ -24,7 +24,7 @@ from torch.nn import functional
 from mho.errors import NetworkError, NumberError, OptionError
 from mho.network import Network
 from mho.network.layers import Affine, MatrixLayer
-from mho.number.basis import BasisCoding, integers_of
+from mho.number.basis import BasisCoding, integers_of, segments
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.coefficients import Coefficients
 from mho.number.fitting import composed
@@ -151,7 +151,9 @@ class BasisLayer(nn.Module):
     def weights(self) -> tuple[Tensor, Tensor | None]:
         """Return weight and bias as the layer's kind has them, float32."""
         sums = self.integers() @ self.basis.integers()
-        whole = sums.transpose(1, 2).flatten(2)[..., : self.layer.rows] * self.scales().float()[..., None]
+        parts = enumerate(segments(self.layer.rows, self.basis.coding.height))
+        laid = torch.cat([sums[:, j, :, : part.stop - part.start] for j, part in parts], dim=-1)
+        whole = laid * self.scales().float()[..., None]
         bias = self.biases()
         return whole.reshape(self.size), None if bias is None else bias.float().flatten()
 

@@ -1,0 +1,141 @@
+"""What fitting to a basis leaves of a network's accuracy, without training and without labels (docs/basis-fit.md), on real data.
+
+Each network is fitted on images for calibration and judged, in integers, on others, beside itself in float.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# One thread, before numpy is imported: small products gain nothing from more.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from benchmarks.accuracy import found_data
+from benchmarks.files import ROOT, read_json, write_json, write_measured
+from benchmarks.tables import table
+
+RESULTS = ROOT / "benchmarks" / "basis_fit.json"
+PAGE = ROOT / "docs" / "basis-fit.md"
+SCHEMA = "mho.basis-fit/1"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network of the data, how it is fitted, and the share of samples, in points, that it may have right less than in float."""
+
+    network: str
+    basis: str
+    nonzeros: int
+    goal: float
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        return f"{Path(self.network).stem}, {self.basis}, k {self.nonzeros}, seed {self.seed}"
+
+    @property
+    def calibration(self) -> tuple[str, int]:
+        """The file of the images for calibration, and how many of them are taken."""
+        return ("cifar10/train_calib.npz", 500) if self.network.startswith("cifar10") else ("imagenet/calib32.npz", 32)
+
+    @property
+    def judged(self) -> str:
+        """The file of the images that judge."""
+        return "cifar10/test_a.npz" if self.network.startswith("cifar10") else "imagenet/val_a200.npz"
+
+
+SUBJECTS = {
+    subject.name: subject
+    for subject in (
+        *(Subject("cifar10/resnet20.onnx", "learned", 32, 0.52, seed) for seed in range(3)),
+        *(Subject("cifar10/resnet20.onnx", "universal", 32, 1.02, seed) for seed in range(3)),
+        Subject("cifar10/resnet32.onnx", "learned", 32, 1.0),
+        Subject("cifar10/resnet56.onnx", "learned", 32, 1.0),
+        Subject("cifar10/densenet40fast.onnx", "learned", 32, 2.0),
+        *(Subject("imagenet/squeezenet1.1.onnx", "learned", nonzeros, 1.0) for nonzeros in (32, 48, 64)),
+        *(Subject("imagenet/mobilenet_v2_int8_qdq.onnx", "learned", nonzeros, 1.0) for nonzeros in (32, 48, 64)),
+    )
+}
+
+
+def measure(subject: Subject, data: Path) -> dict[str, Any]:
+    """Fit a network and judge it."""
+    import mho
+    from mho.network.samples import load_samples
+    from mho.number.accuracy import top1
+
+    network = mho.Network.from_onnx(data / subject.network)
+    file, count = subject.calibration
+    calibration = load_samples(data / file, network).first(count).inputs
+    began = time.process_time()
+    fitted = mho.number.fit_basis(
+        network, calibration, nonzeros=subject.nonzeros, basis=subject.basis, seed=subject.seed
+    )
+    took = time.process_time() - began
+    found = top1(fitted, load_samples(data / subject.judged, network))
+    return {
+        "samples": found.samples, "calibrated": count, "float": found.right_in_float, "fitted": found.right_in_integers, "fit_s": took,
+    }  # fmt: skip
+
+
+def lost(found: dict[str, Any]) -> float:
+    """Return the points of accuracy lost against float."""
+    return 100 * (found["float"] - found["fitted"]) / found["samples"]
+
+
+def rendered(results: dict[str, Any]) -> str:
+    """Return the table."""
+    rows = []
+    for name, found in results["subjects"].items():
+        goal, points = SUBJECTS[name].goal, lost(found)
+        said = f"{0 - points:+.2f}".replace("-", "−")
+        rows.append((
+            name, f"{found['calibrated']}", f"{found['samples']}", f"{100 * found['float'] / found['samples']:.2f}",
+            f"{100 * found['fitted'] / found['samples']:.2f}", f"**{said}**" if points <= goal + 1e-9 else said, f"−{goal:g}",
+            f"{found['fit_s']:.0f}",
+        ))  # fmt: skip
+    heads = ("network, basis", "calibrated on", "judged on", "float, %", "fitted, %", "change to float", "goal", "CPU, s")
+    return table(heads, rows)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, and write the page."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks basis-fit",
+        description="Accuracy of networks fitted to a basis without labels, on real data; writes docs/basis-fit.md and "
+        "benchmarks/basis_fit.json. Half an hour of one core. Interrupt it at will: what is measured is kept.",
+        epilog="The data are found in the folder MHO_DATA, else in ../shared/data.",
+    )
+    parser.add_argument(
+        "--only", metavar="WORDS", action="append", help="measure what has these words in its name; others are kept"
+    )
+    parser.add_argument("--render", action="store_true", help="write the page again from the JSON")
+    chosen = parser.parse_args(arguments)
+    if not chosen.render:
+        data = found_data()
+        if data is None:
+            sys.stderr.write("skipped: there are no real data (set MHO_DATA)\n")
+            return 0
+        names = [name for name in SUBJECTS if not chosen.only or any(words in name for words in chosen.only)]
+        if not names:
+            parser.error(f"no subject has {' or '.join(map(repr, chosen.only))} in its name: {', '.join(SUBJECTS)}")
+        for name in names:
+            found = {name: measure(SUBJECTS[name], data)}
+            known = read_json(RESULTS).get("subjects", {}) | found
+            subjects = {each: known[each] for each in SUBJECTS if each in known}
+            write_json(RESULTS, {"schema": SCHEMA, "subjects": subjects})
+            sys.stderr.write(f"{name}: {found[name]}\n")
+    write_measured(PAGE, rendered(read_json(RESULTS)))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
