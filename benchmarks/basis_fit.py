@@ -35,11 +35,12 @@ class Subject:
     nonzeros: int
     goal: float
     seed: int = 0
+    bits: int = 4
 
     @property
     def name(self) -> str:
         """What the table calls it."""
-        return f"{Path(self.network).stem}, {self.basis}, k {self.nonzeros}, seed {self.seed}"
+        return f"{Path(self.network).stem}, {self.basis}, k {self.nonzeros}, {self.bits} bits, seed {self.seed}"
 
     @property
     def calibration(self) -> tuple[str, int]:
@@ -60,8 +61,11 @@ SUBJECTS = {
         Subject("cifar10/resnet32.onnx", "learned", 32, 1.0),
         Subject("cifar10/resnet56.onnx", "learned", 32, 1.0),
         Subject("cifar10/densenet40fast.onnx", "learned", 32, 2.0),
-        *(Subject("imagenet/squeezenet1.1.onnx", "learned", nonzeros, 1.0) for nonzeros in (32, 48, 64)),
-        *(Subject("imagenet/mobilenet_v2_int8_qdq.onnx", "learned", nonzeros, 1.0) for nonzeros in (32, 48, 64)),
+        *(
+            Subject(f"imagenet/{name}.onnx", "learned", nonzeros, 1.0, bits=bits)
+            for name in ("squeezenet1.1", "mobilenet_v2_int8_qdq")
+            for nonzeros, bits in ((32, 4), (48, 4), (64, 4), (64, 5))
+        ),
     )
 }
 
@@ -77,7 +81,7 @@ def measure(subject: Subject, data: Path) -> dict[str, Any]:
     calibration = load_samples(data / file, network).first(count).inputs
     began = time.process_time()
     fitted = mho.number.fit_basis(
-        network, calibration, nonzeros=subject.nonzeros, basis=subject.basis, seed=subject.seed
+        network, calibration, nonzeros=subject.nonzeros, bits=subject.bits, basis=subject.basis, seed=subject.seed
     )
     took = time.process_time() - began
     found = top1(fitted, load_samples(data / subject.judged, network))
