@@ -86,7 +86,8 @@ def measure(subject: Subject, data: Path) -> dict[str, Any]:
     took = time.process_time() - began
     found = top1(fitted, load_samples(data / subject.judged, network))
     return {
-        "samples": found.samples, "calibrated": count, "float": found.right_in_float, "fitted": found.right_in_integers, "fit_s": took,
+        "samples": found.samples, "calibrated": count,
+        "float": found.right_in_float, "fitted": found.right_in_integers, "fit_s": took,
     }  # fmt: skip
 
 
@@ -106,7 +107,16 @@ def rendered(results: dict[str, Any]) -> str:
             f"{100 * found['fitted'] / found['samples']:.2f}", f"**{said}**" if points <= goal + 1e-9 else said, f"−{goal:g}",
             f"{found['fit_s']:.0f}",
         ))  # fmt: skip
-    heads = ("network, basis", "calibrated on", "judged on", "float, %", "fitted, %", "change to float", "goal", "CPU, s")
+    heads = (
+        "network, basis",
+        "calibrated on",
+        "judged on",
+        "float, %",
+        "fitted, %",
+        "change to float",
+        "goal",
+        "CPU, s",
+    )
     return table(heads, rows)
 
 
