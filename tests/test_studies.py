@@ -32,7 +32,7 @@ SCHEMA = json.loads((files("mho.studies") / "study.schema.json").read_text(encod
 drawing = settings(max_examples=40)
 figures = st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-6)
 MEASURED = "MEASURED"
-VALUES = {"pruned": PRUNED, "line": MEASURED}
+VALUES = {"pruned": PRUNED, "draws": MEASURED, "line": MEASURED}
 """What stands in texts of parts by name; a line that was measured may be any."""
 names = st.text("abcdefgh<&\"'|*_ ", min_size=1, max_size=24)
 
