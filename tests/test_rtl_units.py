@@ -17,6 +17,7 @@ from mho.machine.functional import Executor
 from mho.network.graph import Network
 from mho.network.layers import Activation, Array, Convolution, Elementwise, Input, Pool
 from mho.number.affine import encode
+from mho.number.basis import segments
 from tests.test_basis import small
 
 pytest.importorskip("amaranth", reason="the package amaranth is not installed")
@@ -169,9 +170,9 @@ def test_lanes_combine_the_sums_of_a_basis(simulator: str) -> None:
     )
     codes, zero = _driven(program, x), int(fitted.codes["x"].zero)
     coefficients, entries = coding.dense(layer), []
-    for number, segment in enumerate(range(0, layer.rows, coding.height)):
-        # Window 1 of each segment, of which the last is shorter.
-        height = min(coding.height, layer.rows - segment)
+    for number, segment in enumerate(segments(layer.rows, coding.height)):
+        # Window 1 of each segment, all of which are shorter than the array is high.
+        height = segment.stop - segment.start
         inputs = codes[0, 0, number * layer.windows + 1, :height].astype(np.int64) - zero
         sums = coding.elements[:, :height] @ inputs
         places, outputs = np.nonzero(coefficients[0, number])
