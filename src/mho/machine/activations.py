@@ -35,22 +35,27 @@ Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def _beyond(program: Program, activations: Integers) -> Integers:
+def _beyond(program: Program, activations: Integers) -> Floats:
     """Count what blocks whose columns are not in place ask for beyond those in place, shape (4, activations).
 
-    Arrays read and rows driven in them in the steps of a plain input, then the same in those by which shifted inputs prolong it.
+    Arrays read and rows driven in them in the steps of a plain input, then the same in those by which shifted inputs prolong it:
+    of one window, the mean of those of an activation where several copies, each in places of its own, have windows in turn.
     """
     table = columns(program)
-    beyond = np.zeros((4, len(table.kind)), dtype=np.int64)
+    beyond = np.zeros((4, len(table.kind)))
     orders: dict[int, tuple[int, ...]] = {}
     for number in table.of(WRITE, ACTIVATE).tolist() if table.order_bytes.any() else ():
-        blocks, (first, _) = program.mapping.located((int(table.first_block[number]), int(table.last_block[number])))
+        blocks, (first, last) = program.mapping.located((int(table.first_block[number]), int(table.last_block[number])))
         written, across = table.kind[number] == WRITE, table.ordered(number)[1]
+        turns = np.arange(table.first_window[number], table.last_window[number]) % table.copies[number]
+        shares = np.bincount(turns, minlength=table.copies[number]) / max(len(turns), 1)
         for index, group in enumerate(members(table.ranges_of(number))):
             if written:
                 orders[group] = across[index] if across else ()
             elif orders.get(group):
-                beyond[:, number] += blocks.reads(first + index, orders[group]) - blocks.reads(first + index)
+                copy, block = divmod(index, last - first)
+                more = blocks.reads(first + block, orders[group]) - blocks.reads(first + block)
+                beyond[:, number] += more * shares[copy]
     return beyond[:, activations]
 
 
@@ -78,7 +83,7 @@ def window_events(
     chip: Chip,
     runs: Mapping[str, Integers],
     late: Mapping[str, Integers],
-    beyond: Integers,
+    beyond: Integers | Floats,
     read: Floats,
     kept: Floats | float,
 ) -> dict[str, Floats]:
