@@ -100,6 +100,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         "fronts",
         "precision",
         "precision accuracy",
+        "basis fit",
         "basis training",
         "clicks",
         "rank",
