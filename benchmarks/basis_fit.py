@@ -5,11 +5,10 @@ Each network is fitted on images for calibration and judged, in integers, on oth
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from benchmarks.accuracy import found_data
-from benchmarks.files import ROOT, read_json, write_json, write_measured
+from benchmarks.files import ROOT, write_measured
+from benchmarks.subjects import Subjects
 from benchmarks.tables import table
 
 RESULTS = ROOT / "benchmarks" / "basis_fit.json"
@@ -122,33 +121,16 @@ def rendered(results: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, and write the page."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks basis-fit",
-        description="Accuracy of networks fitted to a basis without labels, on real data; writes docs/basis-fit.md and "
-        "benchmarks/basis_fit.json. Half an hour of one core. Interrupt it at will: what is measured is kept.",
-        epilog="The data are found in the folder MHO_DATA, else in ../shared/data.",
-    )
-    parser.add_argument(
-        "--only", metavar="WORDS", action="append", help="measure what has these words in its name; others are kept"
-    )
-    parser.add_argument("--render", action="store_true", help="write the page again from the JSON")
-    chosen = parser.parse_args(arguments)
-    if not chosen.render:
-        data = found_data()
-        if data is None:
-            sys.stderr.write("skipped: there are no real data (set MHO_DATA)\n")
-            return 0
-        names = [name for name in SUBJECTS if not chosen.only or any(words in name for words in chosen.only)]
-        if not names:
-            parser.error(f"no subject has {' or '.join(map(repr, chosen.only))} in its name: {', '.join(SUBJECTS)}")
-        for name in names:
-            found = {name: measure(SUBJECTS[name], data)}
-            known = read_json(RESULTS).get("subjects", {}) | found
-            subjects = {each: known[each] for each in SUBJECTS if each in known}
-            write_json(RESULTS, {"schema": SCHEMA, "subjects": subjects})
-            sys.stderr.write(f"{name}: {found[name]}\n")
-    write_measured(PAGE, rendered(read_json(RESULTS)))
-    return 0
+    return Subjects(
+        "basis-fit",
+        "Accuracy of networks fitted to a basis without labels, on real data; writes docs/basis-fit.md and "
+        "benchmarks/basis_fit.json. An hour of one core. Interrupt it at will: what is measured is kept.",
+        RESULTS,
+        SCHEMA,
+        "subjects",
+        {name: partial(measure, subject) for name, subject in SUBJECTS.items()},
+        lambda found: write_measured(PAGE, rendered(found)),
+    ).main(arguments)
 
 
 if __name__ == "__main__":

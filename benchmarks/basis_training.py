@@ -8,7 +8,6 @@ Epochs are kept in scratch files, so that an interrupted run goes on where it st
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -23,8 +22,9 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np
 
-from benchmarks.accuracy import PIECE, found_data
-from benchmarks.files import ROOT, SCRATCH, read_json, write_json, write_measured
+from benchmarks.accuracy import PIECE
+from benchmarks.files import ROOT, SCRATCH, write_measured
+from benchmarks.subjects import Subjects
 from benchmarks.tables import table
 
 if TYPE_CHECKING:
@@ -275,30 +275,19 @@ def rendered(results: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, and write the page."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks basis-training",
-        description="Accuracy of networks on a basis, fitted and then tuned, on real data; writes docs/basis-training.md and "
-        "benchmarks/basis_training.json. Hours on one core. Interrupt it at will: the next call goes on from the last epoch.",
-        epilog="The data are found in the folder MHO_DATA, else in ../shared/data.",
-    )
-    parser.add_argument("--only", action="append", choices=list(SUBJECTS), help="measure this alone; others are kept")
-    parser.add_argument("--render", action="store_true", help="write the page again from the JSON")
-    chosen = parser.parse_args(arguments)
-    if not chosen.render:
-        import torch
+    import torch
 
-        data = found_data()
-        if data is None:
-            sys.stderr.write("skipped: there are no real data (set MHO_DATA)\n")
-            return 0
-        torch.set_num_threads(1)
-        for name in chosen.only or SUBJECTS:
-            found = {name: measure(name, data)}
-            known = read_json(RESULTS).get("subjects", {}) | found
-            subjects = {each: known[each] for each in SUBJECTS if each in known}
-            write_json(RESULTS, {"schema": SCHEMA, "subjects": subjects})
-    write_measured(PAGE, rendered(read_json(RESULTS)))
-    return 0
+    torch.set_num_threads(1)
+    return Subjects(
+        "basis-training",
+        "Accuracy of networks on a basis, fitted and then tuned, on real data; writes docs/basis-training.md and "
+        "benchmarks/basis_training.json. Hours on one core. Interrupt it at will: the next call goes on from the last epoch.",
+        RESULTS,
+        SCHEMA,
+        "subjects",
+        {name: partial(measure, name) for name in SUBJECTS},
+        lambda found: write_measured(PAGE, rendered(found)),
+    ).main(arguments)
 
 
 if __name__ == "__main__":

@@ -7,20 +7,21 @@ of `isaac`, sized to the network, in these very bits.
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 # One thread, before numpy is imported.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
-from benchmarks.accuracy import CASES, PIECE, Measurement, found_data, right
+from benchmarks.accuracy import CASES, PIECE, Measurement, right
 from benchmarks.files import ROOT, SCRATCH, fingerprint, read_json, write_json, write_measured, write_text
+from benchmarks.subjects import Subjects
 from benchmarks.tables import table
 
 if TYPE_CHECKING:
@@ -295,33 +296,23 @@ def plots(results: dict[str, Any]) -> dict[str, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, and write the page."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks precision-accuracy",
-        description="Accuracy by bits of layers, chosen under budgets and uniform, on real data; writes "
-        "docs/precision-accuracy.md and benchmarks/precision_accuracy.json. About half an hour. Interrupt it at will: the next "
-        "call goes on from there.",
-        epilog="The data are found in the folder MHO_DATA, else in ../shared/data.",
-    )
-    parser.add_argument(
-        "--only", action="append", choices=list(SUBJECTS), help="measure this network alone; others are kept"
-    )
-    parser.add_argument("--render", action="store_true", help="write the page again from the JSON")
-    chosen = parser.parse_args(arguments)
-    if not chosen.render:
-        data = found_data()
-        if data is None:
-            sys.stderr.write("skipped: there are no real data (set MHO_DATA)\n")
-            return 0
-        for name in chosen.only or SUBJECTS:
-            found = {name: measure(SUBJECTS[name], data)}
-            known = read_json(RESULTS).get("networks", {}) | found
-            write_json(
-                RESULTS, {"schema": SCHEMA, "networks": {name: known[name] for name in SUBJECTS if name in known}}
-            )
-    write_measured(PAGE, rendered(read_json(RESULTS)))
-    for file, drawing in plots(read_json(RESULTS)).items():
+    return Subjects(
+        "precision-accuracy",
+        "Accuracy by bits of layers, chosen under budgets and uniform, on real data; writes docs/precision-accuracy.md and "
+        "benchmarks/precision_accuracy.json. About half an hour. Interrupt it at will: the next call goes on from there.",
+        RESULTS,
+        SCHEMA,
+        "networks",
+        {name: partial(measure, subject) for name, subject in SUBJECTS.items()},
+        written,
+    ).main(arguments)
+
+
+def written(found: dict[str, Any]) -> None:
+    """Write page and plots."""
+    write_measured(PAGE, rendered(found))
+    for file, drawing in plots(found).items():
         write_text(IMAGES / file, drawing)
-    return 0
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ from hypothesis import assume, note
 from hypothesis import strategies as st
 from hypothesis.vendor.pretty import for_type_by_name
 
+import mho
 from mho import Strategy
 from mho.chip import Chip
 from mho.chip.coding import CODINGS, Coding
+from mho.errors import MappingError
 from mho.mapping import mapped_by
 from mho.network.graph import Network
 from mho.network.layers import (
@@ -345,6 +347,17 @@ def bits_asked(draw: st.DrawFn, network: Any, chip: Chip, coding: Mapping[str, A
     return {}
 
 
+def _rows_fit(network: Any, chip: Chip, stream: Strategy) -> bool:
+    """Whether the buffers hold the rows that a stream keeps, which shows only once it is placed."""
+    try:
+        mho.compile(network, chip, stream)
+    except MappingError as error:
+        if "bytes of rows" not in str(error):
+            raise
+        return False
+    return True
+
+
 @st.composite
 def strategies(draw: st.DrawFn, network: Any, chip: Chip, **fixed: Any) -> Strategy:
     """A choice of every stage with settings of its own; what is not allowed becomes the usual choice, a drawn stage's last."""
@@ -378,7 +391,7 @@ def strategies(draw: st.DrawFn, network: Any, chip: Chip, **fixed: Any) -> Strat
     if chosen.schedule.flows:
         subject = Sampled.of(network)
         codes = coded(subject, chip, chosen) if subject.has_values else None
-        if mapped_by(chosen, codes or subject.net, chip).count > chip.groups:
+        if mapped_by(chosen, codes or subject.net, chip).count > chip.groups or not _rows_fit(network, chip, chosen):
             chosen = chosen.with_(schedule=usual.schedule)
     note(str(chosen.to_dict()))
     return chosen

@@ -34,11 +34,11 @@ from mho.mapping.placement import (
 from mho.network.graph import Network
 from mho.network.layers import Linear
 from mho.network.samples import synthetic
-from mho.program import Program, Write, violations
+from mho.program import Activate, Program, Write, violations
 from mho.program.deltas import Deltas
 from mho.program.instructions import members
 from tests.coded_cells import block_cells
-from tests.hand_sized import bell_codes, entry, hand_chip, linear, network, with_codes
+from tests.hand_sized import bell_codes, entry, hand_chip, linear, network, pointwise, with_codes
 from tests.strategies import GREEDY, chips, networks
 
 some = settings(max_examples=25)
@@ -394,6 +394,27 @@ def test_orders_are_fetched_and_spread_columns_read_in_more_arrays() -> None:
     lasts = [time_program(replace(each, chip=slow)).ends[write] for each in (program, placed)]
     # The input's 30 bytes come at the same time, and take half of the memory.
     assert lasts == pytest.approx([2 * 18 / 1e3, 2 * (18 + 30 / 8) / 1e3])
+
+
+@pytest.mark.parametrize(("copy", "windows"), [(0, 2), (3, 2), (4, 1)])
+def test_a_copy_in_places_of_its_own_is_charged_for_the_windows_that_are_its_turn(copy: int, windows: int) -> None:
+    # 9 windows in turn to 5 copies; two columns as far apart as (0, 2) lie in two arrays.
+    net = network(entry(1, 6, 3, 3), pointwise("a", "x", 6, 2, side=3))
+    chip = hand_chip(tiles=4, layer_order="dataflow")
+    program = mho.compile(with_codes(net, {"a": np.zeros((6, 2))}), chip, GREEDY.with_(schedule="stream"))
+    instructions = list(program.instructions)
+    assert [each.copies for each in instructions if isinstance(each, Activate)] == [5, 5, 5]
+    (write,) = (i for i, each in enumerate(instructions) if isinstance(each, Write) and each.copy == copy)
+    instructions[write] = replace(instructions[write], columns=((0, 2),))
+    placed = replace(program, instructions=tuple(instructions))
+    end = len(instructions)
+    before, after = (count_events(each, wear(each), program.setup, end) for each in (program, placed))
+    apart = {key: after[key] - before[key] for key in after if after[key] != before[key]}
+    assert apart == {
+        (1, "array_read", "compute"): pytest.approx(8 * windows),
+        (1, "dac_drive", "compute"): pytest.approx(6 * 8 * windows),
+        (1, "input_register_byte", "compute"): pytest.approx(6 * windows),
+    }
 
 
 def test_a_placed_program_is_kept_and_listed(tmp_path: Path) -> None:
