@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mho.machine.systolic import Systolic
 from mho.machine.systolic.folds import Dataflow
 
 Matrix = npt.NDArray[np.int64]
@@ -117,3 +119,9 @@ def simulate(inputs: Matrix, weights: Matrix, rows: int, columns: int, dataflow:
             sums[:, n] += stationary_fold(held[k, n], stream[:, k], rows, columns, told)
     told.result[:] = sums if dataflow == "weight" else sums.T
     return told
+
+
+def small_array(rows: int = 2, columns: int = 2, **changes: Any) -> Systolic:
+    """Preset tpu-like with a small array; keys are written with a double underscore for the dot."""
+    values = {"rows": rows, "columns": columns} | {key.replace("__", "."): value for key, value in changes.items()}
+    return Systolic.load("tpu-like").override(values, source="worked out by hand")
