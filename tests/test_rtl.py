@@ -211,9 +211,16 @@ def test_a_library_is_read_in_its_units(tmp_path: Path) -> None:
     assert nand.capacitance == {"A": pytest.approx(2e-15), "B": pytest.approx(2e-15)}
     assert nand.internal == {"Y": pytest.approx(3.5e-15)} and nand.leakage == pytest.approx(5e-9)
     assert library.cells["DFF"].state == "D" and library.cells["DFF"].internal["C"] == pytest.approx(6e-15)
-    path.write_text("library(x) {")
-    with pytest.raises(OptionError, match="braces"):
-        Library.load(path)
+    for text, word in (
+        ("library(x) {", "braces"),
+        ("{ }", "no name"),
+        (LIBRARY.replace("(A*B)'", "(A*B"), "no function of pins"),
+        (LIBRARY.replace("(A*B)'", "(A*E)'"), "cell NAND: a function of E"),
+        (LIBRARY.replace("nom_voltage : 1.5", "nom_voltage : much"), "a number belongs"),
+    ):
+        path.write_text(text)
+        with pytest.raises(OptionError, match=word):
+            Library.load(path)
 
 
 def test_the_page_shows_the_modules_of_the_design() -> None:

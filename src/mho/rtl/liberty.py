@@ -12,6 +12,8 @@ from mho.errors import OptionError
 MOST_BYTES = 1 << 28
 """The largest library that is read."""
 TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([{}();:,])|([^\s{}();:,"\\]+)', re.DOTALL)
+KEPT = ("ff", "latch", "statetable")
+"""Groups of cells that keep something, of which functions may be."""
 UNITS = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
 
 
@@ -60,11 +62,21 @@ class Library:
         if not path.is_file() or path.stat().st_size > MOST_BYTES:
             raise OptionError(f"--liberty {path}: there is no such file of at most {MOST_BYTES >> 20} MiB")
         top = _read(re.sub(r"/\*.*?\*/", " ", path.read_text(errors="replace"), flags=re.DOTALL), path)
+        try:
+            return cls._of(top, path)
+        except ValueError as error:
+            raise OptionError(f"--liberty {path}: {error}") from None
+
+    @classmethod
+    def _of(cls, top: Entry, path: Path) -> Library:
+        """Return the cells of the outermost group. OptionError where it is no library, ValueError for what is none of a cell."""
         voltage = _number(top.said.get("nom_voltage", "0"))
         if top.kind != "library" or not voltage or not any(top.all("cell")):
             raise OptionError(f"--liberty {path}: not a library with nom_voltage and cells")
         size, unit = (top.said.get("capacitive_load_unit", "1 pf") + " pf").split()[:2]
-        farad = _number(size) * UNITS.get(unit.lower().removesuffix("f"), 1e-12)
+        if unit.lower().removesuffix("f") not in UNITS:
+            raise ValueError(f"capacitive_load_unit is in ff, pf, nf or f, not in {unit}")
+        farad = _number(size) * UNITS[unit.lower().removesuffix("f")]
         watt = _unit(top.said.get("leakage_power_unit", "1nW"), "w")
         joule = farad * _unit(top.said.get("voltage_unit", "1V"), "v") ** 2
         timed = any(
@@ -81,6 +93,8 @@ def _read(text: str, path: Path) -> Entry:
     stack, words = [root], list[str]()
     for quoted, mark, word in TOKEN.findall(text):
         if mark == "{":
+            if not words:
+                raise OptionError(f"--liberty {path}: not a liberty file: a group has no name")
             stack.append(Entry(words[0], " ".join(words[1:])))
             stack[-2].inside.append(stack[-1])
         elif mark == "}" and len(stack) > 1:
@@ -116,6 +130,9 @@ def _cell(entry: Entry, farad: float, joule: float, watt: float) -> Cell:
         if powers:
             internal[pin.name] = sum(powers) / len(powers) * joule
     state = next(entry.all("ff"), None)
+    named = {name for text in functions.values() for name in re.findall(r"[A-Za-z_]\w*", text)}
+    if not any(each.kind in KEPT for each in entry.inside) and not named <= {*capacitance, *functions}:
+        raise ValueError(f"cell {entry.name}: a function of {', '.join(sorted(named - {*capacitance}))}, which is no pin of it")
     return Cell(
         _number(entry.said.get("area", "0")), _number(entry.said.get("cell_leakage_power", "0")) * watt, capacitance, internal,
         functions, expression(state.said.get("next_state", "0")) if state else None,
@@ -123,7 +140,10 @@ def _cell(entry: Entry, farad: float, joule: float, watt: float) -> Cell:
 
 
 def expression(text: str) -> str:
-    """Return a liberty function as an expression of Python: ! and ' before ^, that before & (or *, or a space), that before |."""
+    """Return a liberty function as an expression of Python: ! and ' before ^, that before & (or *, or a space), that before |.
+
+    Raises ValueError for what is none.
+    """
     tokens: list[str] = re.findall(r"\w+|[()!'^&*|+]", text)
 
     def joined(level: int) -> str:
@@ -140,26 +160,33 @@ def expression(text: str) -> str:
     def below(level: int) -> str:
         if level < 2:
             return joined(level + 1)
-        token = tokens.pop(0)
+        token = tokens.pop(0) if tokens else ""
+        if not re.fullmatch(r"\w+|[(!]", token):
+            raise ValueError(f"{text!r} is no function of pins")
         if token == "!":
             return f"(1 ^ {below(2)})"
         term = token
         if token == "(":
             term = joined(0)
+            if not tokens:
+                raise ValueError(f"{text!r} is no function of pins: a bracket is not closed")
             tokens.pop(0)
         while tokens and tokens[0] == "'":
             tokens.pop(0)
             term = f"(1 ^ {term})"
         return term
 
-    return joined(0)
+    found = joined(0)
+    if tokens or re.search(r"[^\s\w()!'^&*|+]", text):
+        raise ValueError(f"{text!r} is no function of pins")
+    return found
 
 
 def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        return 0.0
+        raise ValueError(f"a number belongs where {text!r} stands") from None
 
 
 def _unit(text: str, letter: str) -> float:
