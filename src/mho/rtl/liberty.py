@@ -132,7 +132,9 @@ def _cell(entry: Entry, farad: float, joule: float, watt: float) -> Cell:
     state = next(entry.all("ff"), None)
     named = {name for text in functions.values() for name in re.findall(r"[A-Za-z_]\w*", text)}
     if not any(each.kind in KEPT for each in entry.inside) and not named <= {*capacitance, *functions}:
-        raise ValueError(f"cell {entry.name}: a function of {', '.join(sorted(named - {*capacitance}))}, which is no pin of it")
+        raise ValueError(
+            f"cell {entry.name}: a function of {', '.join(sorted(named - {*capacitance}))}, which is no pin of it"
+        )
     return Cell(
         _number(entry.said.get("area", "0")), _number(entry.said.get("cell_leakage_power", "0")) * watt, capacitance, internal,
         functions, expression(state.said.get("next_state", "0")) if state else None,
