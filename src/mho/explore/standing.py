@@ -34,7 +34,9 @@ def check_standing(judge: Judge, aims: Sequence[Objective]) -> None:
             f"how sure a front is, is told of energy, edp and area, and what constants do not move; not of {aim}"
         )
     if {"energy", "edp"} <= {each.name for each in aims}:
-        raise OptionError("how sure a front is, is told of energy or of edp, which the same constants move, not of both")
+        raise OptionError(
+            "how sure a front is, is told of energy or of edp, which the same constants move, not of both"
+        )
 
 
 def standing(
