@@ -69,8 +69,8 @@ SCORES: Registry[Score] = Registry(
 )
 UNTRAINED = ("short",)
 """Scores that use nothing of a supernet but how it would be trained."""
-DEFAULT = "short"
-"""The one that ranked best the models of docs/rank.md that scores are chosen by; on those that judge, none ranks."""
+DEFAULT = "warm"
+"""The one that ranked best the twelve models of docs/rank.md that scores are chosen by."""
 
 
 @dataclass(frozen=True)
