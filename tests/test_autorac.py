@@ -73,6 +73,9 @@ def test_parts_of_what_was_found_fit_each_other(found: Autorac, folder: Path) ->
     assert chosen is not None
     (factor,) = content["factors"]
     assert factor["latency"] == pytest.approx(baseline["latency_s"] / chosen["latency_s"])
+    sure = factor["energy_sure"]
+    assert sure["factor"] == pytest.approx(factor["energy"]) and sure["low"] < sure["factor"] < sure["high"]
+    assert sure["said"].startswith(chosen["name"]) and sure["decided"] == ("undecided" not in sure["said"])
     assert factor["power"] == pytest.approx(factor["energy"] * factor["latency"])
     assert [len(each["seeds"]["test"]) for each in (chosen, baseline)] == [2, 2] and factor["seeds"] == 2
     assert chosen["executed"]["log_loss"] == pytest.approx(chosen["test"]["log_loss"], abs=1e-12)

@@ -92,6 +92,19 @@ def test_the_file_is_of_its_schema_and_its_parts_sum(found: Recommendation) -> N
     assert content["chosen"] == min(products, key=lambda name: products[name])
 
 
+def test_how_sure_gains_are_is_told_in_file_and_page(found: Recommendation) -> None:
+    asked = recommend(measured(), designs=NAMES, batch=64, budget=1.5, uncertainty=True)
+    content = json.loads(json.dumps(asked.to_dict(), allow_nan=False))
+    schema = json.loads((files("mho.explore") / "recommendation.schema.json").read_text("utf-8"))
+    jsonschema.validate(content, schema)
+    for name, each in content["designs"].items():
+        sure = each["sure"]
+        assert sure["factor"] == pytest.approx(each["gain"]["energy"]) and sure["low"] <= sure["high"]
+        assert (sure["low"] == sure["high"] == 1.0) == (name == "naive") and sure["said"].startswith(name)
+        assert found.content["designs"][name] == {**each, "sure": None}
+    assert "how sure" in render(asked) and "how sure" not in render(found)
+
+
 def test_queries_that_come_one_by_one_are_told_in_file_and_page(found: Recommendation) -> None:
     loads = (0.2, 0.9)
     asked = Arrivals(loads, queries=300)

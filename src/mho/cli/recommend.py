@@ -21,6 +21,7 @@ EPILOG = (
     "mho recommend clicks.parquet --query session --row item --compact --minimum-frequency 10 --budget 1.5 --json -\n\n"
     "mho recommend january.npz --test february.npz --design recross --design mho\n\n"
     "mho recommend clicks.npz --arrivals poisson --loads 0.5,0.8,0.9 --batch-wait 2e-7\n\n"
+    "mho recommend clicks.npz --uncertainty\n\n"
     "mho recommend clicks.npz --strategy mine.yaml --grouping refine --cite"
 )
 SHARE, ORDERS = 0.8, ("time", "seed")
@@ -85,6 +86,7 @@ def recommend(
     serving: DesignOptions,
     arriving: ArrivalOptions,
     strategy: StrategyOptions,
+    uncertainty: bool = False,
     cite: bool = False,
     out: Path | None = None,
     target: Target,
@@ -120,6 +122,7 @@ def recommend(
             designs=names,
             areas=serving.areas,
             arrivals=arriving.chosen(),
+            uncertainty=uncertainty,
             seed=serving.seed or 0,
             say=say,
         )

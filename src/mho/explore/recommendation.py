@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ from mho.explore.designs import DESIGNS, NAIVE, OWN, Design, Request, design, st
 from mho.explore.exploration import Exploration
 from mho.machine.lookup.arrivals import Arrivals, OpenService, open_service
 from mho.machine.lookup.service import Service
+from mho.machine.robustness import robust
 from mho.mapping.embedding.storage import Seating
 from mho.network.trace import Statistics, Trace, Unseen, align, describe, read, statistics
 from mho.shown import Columns, columns
@@ -65,7 +66,7 @@ class Served:
 
     `statistics` are of the history; `unseen`: how much of the test the history never looks up. `taken`: from the naive mapping of
     one copy to the design mho, what each idea more takes; empty where that design was not asked for. `open`: what queries wait that
-    come one by one, by design; empty where that was not asked for.
+    come one by one, by design, and `sure`: how sure the gains in energy are; empty where that was not asked for.
     """
 
     request: Request
@@ -76,6 +77,7 @@ class Served:
     services: Mapping[str, Service]
     taken: tuple[Taken, ...] = ()
     open: Mapping[str, OpenService] = field(default_factory=dict)
+    sure: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def against(self) -> str:
@@ -192,6 +194,7 @@ class Served:
                     "says": each.says,
                     "gain": self.gain(name),
                     "open": self.open[name].to_dict() if self.open else None,
+                    "sure": dict(self.sure[name]) if self.sure else None,
                     "design_notes": list(each.notes),
                 }
                 for name, each in self.designs.items()
@@ -300,6 +303,7 @@ def recommend(
     designs: Sequence[str] = COMPARED,
     areas: str = AREAS[0],
     arrivals: Arrivals | None = None,
+    uncertainty: bool = False,
     seed: int = 0,
     say: Callable[[str], None] = lambda text: None,
 ) -> Recommendation:
@@ -310,7 +314,8 @@ def recommend(
     fewest groups that hold every row; `areas`: "equal", every design may take it, in copies of busy groups, or "own", each as much
     as it comes with; `dimension`: features of 8 bits of a row; `batch`: queries served at once; `strategy`: what the
     design mho does with tables, such as `Strategy.load("mho").with_(grouping="refine")`; `arrivals`: queries of the test that come
-    at random, one by one, to each design; `seed`: of groupings and arrivals, which draw.
+    at random, one by one, to each design; `uncertainty`: whether gains in energy are told under draws of published constants;
+    `seed`: of groupings and arrivals, which draw.
 
     Rows of a test of its own are those of the history that are called alike. Raises OptionError for what is out of range,
     TraceError where history or test would be empty or are of other tables, or a file cannot be read, StrategyError for a strategy
@@ -345,7 +350,16 @@ def recommend(
     taken = _steps(request, drafts, services, served_trace, say) if OWN in drafts else ()
     waited = {} if arrivals is None else _waits(services, served_trace, arrivals, seed, say)
     served = Served(request, served_trace, measured, unseen, drafts, services, taken, waited)
+    if uncertainty:
+        say("pricing")
+        served = replace(served, sure=_sure(services, served.against, seed))
     return Recommendation(served.content(), served)
+
+
+def _sure(services: Mapping[str, Service], against: str, seed: int) -> Mapping[str, Mapping[str, Any]]:
+    """Return of each design how sure it is that `against` takes more energy, and by which factors."""
+    found = robust(services, seed=seed)
+    return {name: found.factor(name, against) for name in services}
 
 
 def _waits(

@@ -196,6 +196,18 @@ class Robust(MeasuredOutcome):
         sampled = 1.0 - self.sampled(name) / self.sampled(other)
         return 1.0 - self.energy(name) / self.energy(other), *_within(sampled, share)
 
+    def factor(self, name: str, other: str, share: float = SHARE) -> dict[str, Any]:
+        """Return how many times what a program takes another does: here, and between which factors a share of the draws lies; and
+        what is said of it. Of two that take nothing the factor is 1.
+        """
+        verdict = self.verdict(name, other)
+        if self.energy(name) == self.energy(other) == 0.0:
+            factor = low = high = 1.0
+        else:
+            factor = self.energy(other) / self.energy(name)
+            low, high = _within(self.sampled(other) / self.sampled(name), share)
+        return {"factor": factor, "low": low, "high": high, "decided": verdict.decided, "said": str(verdict)}
+
     def verdict(self, name: str, other: str) -> Verdict:
         """Say whether a program takes less energy than another, and what decides it."""
         nothing = 1e-12 * abs(self.energy(other))

@@ -10,6 +10,7 @@ import numpy as np
 from mho.engineering import count, quantity, ratio
 from mho.explore.autorac.outcome import SEARCHED, Autorac
 from mho.report.sections import Axis, Chart, Dot, Figures, Listing, Notes, Scatter, Section, Table, View
+from mho.report.sure import factor_said
 
 SPAN = 8.0
 """From this ratio of the largest to the least on, an axis is logarithmic."""
@@ -69,11 +70,11 @@ def _gains(content: Mapping[str, Any]) -> Iterator[Section]:
     if not content["factors"]:
         return
     lines = [
-        (each["over"], each["kind"], ratio(each["latency"]), ratio(each["area"]), ratio(each["energy"]), ratio(each["power"]),
-         f"{each['log_loss']:+.4f}", str(each["seeds"]))
+        (each["over"], each["kind"], ratio(each["latency"]), ratio(each["area"]), ratio(each["energy"]),
+         factor_said(each["energy_sure"]), ratio(each["power"]), f"{each['log_loss']:+.4f}", str(each["seeds"]))
         for each in content["factors"]
     ]  # fmt: skip
-    heads = ("over", "kind", "time", "area", "energy", "energy × time", "test log loss", "seeds")
+    heads = ("over", "kind", "time", "area", "energy", "how sure", "energy × time", "test log loss", "seeds")
     remark = "Power efficiency is read as queries a joule (energy), or as that times speed (energy × time)."
     yield Table(title=f"What design {content['chosen']} gains", heads=heads, lines=lines, names=2, remark=remark)
 

@@ -15,6 +15,7 @@ from mho.mapping.embedding.layout import Layout
 from mho.network.trace import Trace
 from mho.report import arrivals
 from mho.report import sections as see
+from mho.report.sure import factor_said
 
 LAYOUT = "layout.npz"
 POINTS = 240
@@ -152,8 +153,8 @@ def measures(outcome: Recommendation) -> list[tuple[str, list[str]]]:
     def line(what: str, tell: Callable[[Service], str]) -> tuple[str, list[str]]:
         return what, [tell(service) for service in services]
 
-    gains = [outcome.gain(name) for name in outcome.designs]
-    against = outcome.against
+    gains, against = [outcome.gain(name) for name in outcome.designs], outcome.against
+    sure = ["–" if name == against else factor_said(each) for name, each in outcome.sure.items()]
     return [
         line("activations a bag", lambda service: count(service.activations / max(service.bags, 1))),
         line("look-ups an activation", lambda service: count(service.lookups / max(service.activations, 1))),
@@ -168,6 +169,7 @@ def measures(outcome: Recommendation) -> list[tuple[str, list[str]]]:
         line("busiest array", busiest),
         (f"time of {against} / this", [ratio(gain["time"]) for gain in gains]),
         (f"energy of {against} / this", [ratio(gain["energy"]) for gain in gains]),
+        *([("how sure", sure)] if sure else []),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mho.engineering import ratio
 from mho.machine.uncertainty import interval_said, uncertainty_said
 
 
@@ -13,3 +14,8 @@ def sure(key: str, unit: str, record: Mapping[str, Any] | None) -> tuple[tuple[s
     if record is None:
         return ()
     return (("how sure", interval_said(record[key], unit), uncertainty_said(record, key, unit)),)
+
+
+def factor_said(sure: Mapping[str, Any]) -> str:
+    """Say between which factors most draws lie, and whether it is decided which of the two takes less."""
+    return f"{ratio(sure['low'])} to {ratio(sure['high'])}, {'decided' if sure['decided'] else 'undecided'}"

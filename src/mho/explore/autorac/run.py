@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mho.chip import Chip
+from mho.engineering import percent
 from mho.errors import OptionError, choices
 from mho.explore.autorac.choosing import TOLERANCE, best_of, chips_of, chosen_of, picked
 from mho.explore.autorac.finals import LOST, Job
@@ -29,6 +30,7 @@ from mho.explore.judge import Progress
 from mho.explore.walk import BEHIND
 from mho.explore.workers import Executor
 from mho.files.writing import check_folder
+from mho.machine.robustness import SHARE
 from mho.network.clicks import Clicks
 from mho.network.zoo.interaction import MODELS, Genotype
 from mho.network.zoo.interaction.nasrec import nasrec
@@ -149,6 +151,12 @@ def _told(
     chosen = chosen_of(designs, tolerance)
     if chosen is not None:
         chosen["executed"] = task.executed(next(job for job in jobs if job.name == chosen["name"]), chosen["values"])
+    gains: list[dict[str, Any]] = []
+    if chosen is not None:
+        kept = [job for job in jobs if job.kind != SEARCHED or job.name == chosen["name"]]
+        told = {each["name"]: each for each in designs}
+        sure = task.energies(kept, [told[job.name] for job in kept], chosen["name"])
+        gains = [factors(chosen, told[name]) | {"energy_sure": each} for name, each in sure.items()]
     compared = None if not sides else Sides(task, learner).told()
     task.kept.arrange(learner.keys)
     return Autorac(
@@ -172,7 +180,7 @@ def _told(
             "front": [_judged(each) for each in front],
             "designs": designs,
             "chosen": None if chosen is None else chosen["name"],
-            "factors": [factors(chosen, each) for each in designs if each["kind"] != SEARCHED] if chosen is not None else [],
+            "factors": gains,
             "sides": compared,
             "settings": [asdict(each) for each in task.settings],
             "device": task.device,
@@ -243,6 +251,7 @@ def _notes(task: Task, tolerance: float) -> Iterator[str]:
     yield "log losses of the search are of trainings cut short, or scores; those of designs are of integers, all trained alike"
     yield f"designs are chosen on the records to choose by, the test judges; within {tolerance} counts as equal there"
     yield f"with devices: the first records of a fold, executed with cells of device {task.device} and the chip's own converters"
+    yield f"how sure: between which factors of energy {percent(SHARE, 1.0)} of draws of published constants lie; times stay as they are"
     yield f"a design that so loses more than {LOST} on the records to choose by is not chosen"
     yield "baselines have 8 bits and one copy: NASRec's networks, one operator after another; hand-made models, by overlap"
 

@@ -25,6 +25,7 @@ from mho.files.store import Store, key_of
 from mho.files.text import json_text
 from mho.files.writing import save_files
 from mho.machine.recommender.files import load, save
+from mho.machine.robustness import robust
 from mho.network.clicks import Clicks
 from mho.network.zoo.interaction import Model
 from mho.network.zoo.interaction.space import ModelSpace
@@ -161,6 +162,21 @@ class Task:
             loss = executed(report.program, recommender, self.clicks.test)
             known = self.kept.put(key, {"log_loss": loss, "records": len(self.clicks.test.y)})
         return known
+
+    def energies(self, jobs: Sequence[Job], designs: Sequence[Mapping[str, Any]], chosen: str) -> dict[str, Any]:
+        """Return how many times the energy of the chosen design each other takes, under draws of published constants."""
+        key = key_of(__name__, "energies", self.told, self.chip.digest, chosen, [job.rests() for job in jobs])
+        if (known := self.kept.get(key, ("over",))) is None:
+            reports = {}
+            for job, design in zip(jobs, designs, strict=True):
+                recommender = load(self.folder / DESIGNS / job.name / FILE)
+                reports[job.name] = Machine(self.chip, job.strategy, design["values"]).measured(recommender)[1]
+            found = robust(reports, seed=self.seed)
+            known = self.kept.put(
+                key, {"over": {name: found.factor(chosen, name) for name in reports if name != chosen}}
+            )
+        over: dict[str, Any] = known["over"]
+        return over
 
     def _done(self, jobs: Sequence[Job], fields: Sequence[str], there: Any) -> list[dict[str, Any]]:
         keys = [key_of(__name__, self.told, self.chip.digest, self.device, self.seed, job.rests()) for job in jobs]
