@@ -251,7 +251,7 @@ def _notes(task: Task, tolerance: float) -> Iterator[str]:
     yield "log losses of the search are of trainings cut short, or scores; those of designs are of integers, all trained alike"
     yield f"designs are chosen on the records to choose by, the test judges; within {tolerance} counts as equal there"
     yield f"with devices: the first records of a fold, executed with cells of device {task.device} and the chip's own converters"
-    yield f"how sure: between which factors of energy {percent(SHARE, 1.0)} of draws of published constants lie; times stay as they are"
+    yield f"how sure: factors of energy between which {percent(SHARE, 1.0)} of draws of published constants lie; times stay"
     yield f"a design that so loses more than {LOST} on the records to choose by is not chosen"
     yield "baselines have 8 bits and one copy: NASRec's networks, one operator after another; hand-made models, by overlap"
 
