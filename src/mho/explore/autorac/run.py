@@ -151,12 +151,6 @@ def _told(
     chosen = chosen_of(designs, tolerance)
     if chosen is not None:
         chosen["executed"] = task.executed(next(job for job in jobs if job.name == chosen["name"]), chosen["values"])
-    gains: list[dict[str, Any]] = []
-    if chosen is not None:
-        kept = [job for job in jobs if job.kind != SEARCHED or job.name == chosen["name"]]
-        told = {each["name"]: each for each in designs}
-        sure = task.energies(kept, [told[job.name] for job in kept], chosen["name"])
-        gains = [factors(chosen, told[name]) | {"energy_sure": each} for name, each in sure.items()]
     compared = None if not sides else Sides(task, learner).told()
     task.kept.arrange(learner.keys)
     return Autorac(
@@ -180,7 +174,7 @@ def _told(
             "front": [_judged(each) for each in front],
             "designs": designs,
             "chosen": None if chosen is None else chosen["name"],
-            "factors": gains,
+            "factors": [] if chosen is None else _gains(task, jobs, designs, chosen),
             "sides": compared,
             "settings": [asdict(each) for each in task.settings],
             "device": task.device,
@@ -188,6 +182,16 @@ def _told(
             "notes": list(_notes(task, tolerance)),
         }
     )  # fmt: skip
+
+
+def _gains(
+    task: Task, jobs: Sequence[Job], designs: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return what the chosen design gains over each baseline, and how sure that is."""
+    told = {each["name"]: each for each in designs}
+    kept = [job for job in jobs if job.kind != SEARCHED or job.name == chosen["name"]]
+    sure = task.energies(kept, [told[job.name] for job in kept], chosen["name"])
+    return [factors(chosen, told[name]) | {"energy_sure": each} for name, each in sure.items()]
 
 
 def _judged(each: Judged) -> dict[str, Any]:
