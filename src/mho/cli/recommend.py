@@ -14,6 +14,8 @@ from mho.cli.trace_options import ReadingOptions
 from mho.errors import OptionError
 
 if TYPE_CHECKING:
+    from mho.cli.outputs import Say
+    from mho.explore.recommendation import Recommendation
     from mho.network.trace import Trace
 
 EPILOG = (
@@ -53,6 +55,7 @@ class DesignOptions:
     area: float | None = None
     areas: str = "equal"
     design: list[str] | None = None
+    uncertainty: bool = False
     seed: int | None = None
 
     def names(self, split_by: str, strategy: StrategyOptions, *, drawn: bool) -> tuple[str, ...]:
@@ -86,7 +89,6 @@ def recommend(
     serving: DesignOptions,
     arriving: ArrivalOptions,
     strategy: StrategyOptions,
-    uncertainty: bool = False,
     cite: bool = False,
     out: Path | None = None,
     target: Target,
@@ -122,20 +124,23 @@ def recommend(
             designs=names,
             areas=serving.areas,
             arrivals=arriving.chosen(),
-            uncertainty=uncertainty,
+            uncertainty=serving.uncertainty,
             seed=serving.seed or 0,
             say=say,
         )
-        written: tuple[Path, ...] = ()
-        if out is not None:
-            say(f"writing {out}")
-            from mho.report.views import save
-
-            written = save(recommendation, out)
+        written = () if out is None else _saved(recommendation, out, say)
     text = f"\nwritten to {', '.join(map(str, written))}" if written else ""
     target.deliver(recommendation, "designs", text)
     if cite:
         print_papers(recommendation.papers, target)
+
+
+def _saved(recommendation: Recommendation, out: Path, say: Say) -> tuple[Path, ...]:
+    """Write page, data and layout; return their paths."""
+    from mho.report.views import save
+
+    say(f"writing {out}")
+    return save(recommendation, out)
 
 
 def _read(

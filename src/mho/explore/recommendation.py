@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -81,8 +81,8 @@ class Served:
 
     @property
     def against(self) -> str:
-        """The design that the others are told against: naive, or the first where that was not asked for."""
-        return NAIVE if NAIVE in self.designs else next(iter(self.designs))
+        """The design that the others are told against."""
+        return _against(self.designs)
 
     @cached_property
     def chosen(self) -> str:
@@ -328,38 +328,43 @@ def recommend(
     own = test if test is None or isinstance(test, Trace) else read(test)
     known, served_trace = whole.split(history, split_seed) if own is None else align(whole, own)
     request = Request(
-        known,
-        on,
-        budget=budget,
-        batch=batch,
-        dimension=dimension,
-        seed=seed,
-        strategy=Strategy.of(strategy),
+        known, on, budget=budget, batch=batch, dimension=dimension, seed=seed, strategy=Strategy.of(strategy),
         equal=areas == AREAS[0],
-    )
+    )  # fmt: skip
     say("counting what the history looks up")
     measured = statistics(known)
     unseen = describe(known, served_trace)
-    drafts: dict[str, Design] = {}
-    services: dict[str, Service] = {}
+    drafts, services = _drafted(request, names, served_trace, say)
+    taken = _steps(request, drafts, services, served_trace, say) if OWN in drafts else ()
+    waited = {} if arrivals is None else _waits(services, served_trace, arrivals, seed, say)
+    sure = _sure(services, seed, say) if uncertainty else {}
+    served = Served(request, served_trace, measured, unseen, drafts, services, taken, waited, sure)
+    return Recommendation(served.content(), served)
+
+
+def _drafted(
+    request: Request, names: Sequence[str], test: Trace, say: Callable[[str], None]
+) -> tuple[dict[str, Design], dict[str, Service]]:
+    """Make designs from the history, and serve the test with each."""
+    drafts, services = {}, {}
     for name in names:
         say(f"{name}: grouping rows")
         drafts[name] = design(name, request)
         say(f"{name}: serving the test")
-        services[name] = drafts[name].serve(served_trace, dimension, batch)
-    taken = _steps(request, drafts, services, served_trace, say) if OWN in drafts else ()
-    waited = {} if arrivals is None else _waits(services, served_trace, arrivals, seed, say)
-    served = Served(request, served_trace, measured, unseen, drafts, services, taken, waited)
-    if uncertainty:
-        say("pricing")
-        served = replace(served, sure=_sure(services, served.against, seed))
-    return Recommendation(served.content(), served)
+        services[name] = drafts[name].serve(test, request.dimension, request.batch)
+    return drafts, services
 
 
-def _sure(services: Mapping[str, Service], against: str, seed: int) -> Mapping[str, Mapping[str, Any]]:
-    """Return of each design how sure it is that `against` takes more energy, and by which factors."""
+def _sure(services: Mapping[str, Service], seed: int, say: Callable[[str], None]) -> Mapping[str, Mapping[str, Any]]:
+    """Return how many times the energy of each design the one takes that others are told against, and how sure that is."""
+    say("pricing")
     found = robust(services, seed=seed)
-    return {name: found.factor(name, against) for name in services}
+    return {name: found.factor(name, _against(services)) for name in services}
+
+
+def _against(designs: Mapping[str, Any]) -> str:
+    """Return the design that others are told against: naive, or the first where that was not asked for."""
+    return NAIVE if NAIVE in designs else next(iter(designs))
 
 
 def _waits(
