@@ -91,6 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
         ["precision"],
         ["precision-accuracy"],
         ["basis-fit"],
+        ["claims"],
         ["basis-training"],
         ["segments"],
     ):

@@ -9,10 +9,14 @@ price them by its widest sums.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 import mho
+from mho.machine.bill import KINDS, Bill
 from mho.studies.basisn.chips import BATCH, BATCHES, COLUMNS, GROUP, SUM_BITS, cut
 
 ARRAYS = (
@@ -36,13 +40,20 @@ def lanes_alone(arrays: int, **changes: Any) -> mho.Chip:
     return cut(mho.Chip.load("basisn"), arrays, min(GROUP, arrays), **nothing, **buffer, **changes)
 
 
+def bill(report: mho.Report) -> Bill:
+    """Return the bill of pruned weights, of a program on `lanes_alone`: its multipliers are as wide as inputs."""
+    whole = report.bill
+    multipliers = np.array([price.component == "lane_multiplier" for price in whole.prices], dtype=bool)
+    narrow = multipliers[whole.price] & (whole.kind == KINDS.index("compute"))
+    return replace(whole, count=np.where(narrow, INPUT_BITS / SUM_BITS, 1.0) * whole.count)
+
+
 def parts_j(report: mho.Report) -> dict[str, float]:
     """Return the energy of pruned weights by component and kind, in J, of a program on `lanes_alone`."""
     parts: dict[str, float] = {}
-    for entry in report.account.entries:
-        narrow = entry.component == "lane_multiplier" and entry.kind == "compute"
+    for entry in (bill(report) @ report.program.chip).entries:
         key = f"{entry.component}/{entry.kind}"
-        parts[key] = parts.get(key, 0.0) + entry.joules * (INPUT_BITS / SUM_BITS if narrow else 1.0)
+        parts[key] = parts.get(key, 0.0) + entry.joules
     return {part: joules for part, joules in parts.items() if joules}
 
 
