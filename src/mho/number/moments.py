@@ -98,6 +98,7 @@ class MomentSums:
         self.second: FloatArray | float = 0.0
         self.beside: FloatArray | None = None
         self.windows = 0
+        self._product: FloatArray | None = None
 
     def add(self, x: FloatArray, y: FloatArray | None = None) -> None:
         """Add vectors (groups, vectors, K), and those seen together with them where these count.
@@ -107,11 +108,19 @@ class MomentSums:
         bits = (DIGITS - (x.shape[1] - 1).bit_length()) // 2
         x = gridded(x, bits, axis=1)
         if y is not None:
-            both = np.matmul(x.transpose(0, 2, 1), gridded(y, bits, axis=1))
-            self.beside = both if self.beside is None else self.beside + both
+            self.beside = self._added(self.beside, x, gridded(y, bits, axis=1))
         self.first = self.first + x.sum(axis=1)
-        self.second = self.second + np.matmul(x.transpose(0, 2, 1), x)
+        self.second = self._added(self.second if self.windows else None, x, x)
         self.windows += x.shape[1]
+
+    def _added(self, total: Any, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Return a total with the products of two added, in its place: of wide layers these are 100 MB."""
+        self._product = np.matmul(x.transpose(0, 2, 1), y, out=self._product)
+        if total is None:
+            total, self._product = self._product, None
+        else:
+            total += self._product
+        return np.asarray(total)
 
     def moments(self) -> Moments:
         """Divide by the vectors that were added. Raises NumberError where there are none."""
