@@ -242,15 +242,19 @@ def test_the_command_refuses_what_it_cannot_do(
 
 
 def test_layers_that_it_does_not_serve_are_named() -> None:
-    """Unknown layers and other mappings than dense are refused by name."""
+    """Unknown layers, and blocks of several matrices of whole weights, are refused by name."""
     network = _network(3, 4, 8)
     x = np.random.default_rng(8).normal(size=(4, 2, 4, 4))
     program = mho.compile(mho.number.quantise(network, x), "aras")
     with pytest.raises(OptionError, match="no layer 'conv9'"):
         rtl.layer_of(program, "conv9", x)
-    squeezed = mho.compile(mho.number.quantise(network, x), "sme", mho.Strategy().with_(mapping="squeezed"))
-    with pytest.raises(OptionError, match="whole weights"):
-        rtl.layer_of(squeezed, "conv", x)
+    weight, x = np.random.default_rng(9).normal(size=(4, 2, 3, 3)), np.random.default_rng(9).normal(size=(4, 4, 4, 4))
+    grouped = Convolution(name="conv", inputs=("x",), shape=(1, 4, 2, 2), weight=Array.of(weight), convolution_groups=2)
+    network = Network(
+        "grouped", (Input(name="x", inputs=(), shape=(1, 4, 4, 4)), grouped), ("conv",), "made (synthetic)"
+    )
+    with pytest.raises(OptionError, match="one matrix each"):
+        rtl.layer_of(mho.compile(mho.number.quantise(network, x), "aras"), "conv", x)
 
 
 POWER = 'internal_power() { rise_power(scalar) { values("3"); } fall_power(scalar) { values("4"); } }'

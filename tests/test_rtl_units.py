@@ -17,13 +17,11 @@ from mho.machine.functional import Executor
 from mho.network.graph import Network
 from mho.network.layers import Activation, Array, Convolution, Elementwise, Input, Pool
 from mho.number.affine import encode
-from mho.number.basis import segments
-from tests.test_basis import small
 
 pytest.importorskip("amaranth", reason="the package amaranth is not installed")
 
 from mho.rtl.play import play
-from mho.rtl.units import CombiningLane, Dispatcher, RowShift, VectorLane, units_of
+from mho.rtl.units import Dispatcher, VectorLane, units_of
 
 SIMULATORS = [
     "amaranth",
@@ -88,109 +86,6 @@ def test_the_vector_unit_makes_the_codes_of_the_program(simulator: str) -> None:
         assert made == encode(kept[target], code).astype(np.int64).ravel().tolist()
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
-def test_squeezed_rows_are_found_shifted_and_put_where_they_belong(simulator: str) -> None:
-    """SME: an index memory brings each row its input, shifted as the program drives it; columns' sums land on their outputs."""
-    rng = np.random.default_rng(3)
-    weight = Array.of(rng.normal(size=(6, 20, 1, 1)) * rng.choice([0.02, 1.0], size=(1, 20, 1, 1)))
-    layers: list[Any] = [
-        Input(name="x", inputs=(), shape=(1, 20, 2, 2)),
-        Convolution(name="conv", inputs=("x",), shape=(1, 6, 2, 2), weight=weight),
-    ]
-    network, x = Network("squeezed", tuple(layers), ("conv",), "made (synthetic)"), rng.normal(size=(1, 20, 2, 2))
-    quantised = mho.number.squeeze(mho.number.quantise(network, x, symmetric=True), 2)
-    program = mho.compile(quantised, "sme", mho.Strategy().with_(mapping="squeezed"))
-    blocks = program.mapping.layers[0].blocks
-    codes = _driven(program, x)
-    row_shift = next(unit for unit in units_of(program.chip) if isinstance(unit, RowShift))
-    shifted = 0
-    for index in range(blocks.count):
-        for (drive,), part in zip((tuple(blocks.drives(index, codes)),), blocks.block(index).parts, strict=False):
-            entries = [int(row) | int(part.shifts[at] if part.late else 0) << 16 for at, row in enumerate(part.rows)]
-            cycles = [{"write": 1, "address": part.top + at, "entry": entry} for at, entry in enumerate(entries)]
-            # The buffer answers with the input that is asked for, in the next cycle.
-            asked = play(row_shift, [*cycles, {"start": 1}, *({} for _ in range(part.top + part.height))])
-            wanted = [answer["index"] for answer in asked if answer["read"]][part.top :]
-            assert wanted[: part.height] == part.rows.tolist()
-            given = [{"code": int(codes[0, 0, 0, row])} for row in [0] * part.top + part.rows.tolist()]
-            answers = play(row_shift, [*cycles, {"start": 1}, *given, {}], simulator)
-            driven = [answer["shifted"] for answer in answers if answer["valid"]][part.top : part.top + part.height]
-            low, *high = (inputs[0, part.down].astype(np.int64) for inputs in drive.inputs)
-            assert driven == (low + 256 * (high[0] if high else 0)).tolist()
-            shifted += int((part.shifts > 0).sum())
-            _placed(blocks, index, part, np.array(driven), quantised, codes, simulator)
-    assert shifted
-
-
-def _placed(blocks: Any, index: int, part: Any, driven: Any, quantised: Any, codes: Any, simulator: str) -> None:
-    """Compare a combining lane, given columns' sums and what each counts for, with what the program splices."""
-    sums = driven @ part.of(quantised.matrices["conv"].centred).astype(np.int64)
-    out = np.zeros((blocks.matrices, 1, 1, blocks.columns))
-    blocks.splice(index, None, sums[None].astype(np.float64), codes[:, :, :1, :], out)
-    lane = CombiningLane(24, 12, blocks.columns)
-    entries = [
-        (int(s), int(f) * int(part.behind), int(o)) for s, f, o in zip(sums, part.factors, part.outputs, strict=True)
-    ]
-    total = int((codes[0, 0, 0, part.rows].astype(np.int64) << part.shifts.astype(np.int64)).sum())
-    entries += [(total, -int(offset), int(output)) for output, offset in zip(*part.corrected, strict=True)]
-    assert _combined(lane, entries, simulator) == {
-        output: int(out[part.matrix, 0, 0, output]) for output in {entry[2] for entry in entries}
-    }
-
-
-def _combined(lane: CombiningLane, entries: list[tuple[int, int, int]], simulator: str) -> dict[int, int]:
-    """Return what stands for each output after entries (sum, factor, output) went through a lane."""
-    seen: set[int] = set()
-    cycles: list[dict[str, int]] = []
-    for value, factor, output in entries:
-        cycles.append({"valid": 1, "sum": value, "factor": factor, "target": output, "first": int(output not in seen)})
-        seen.add(output)
-    answers = [answer["made"] for answer in play(lane, [*cycles, {}, {}], simulator) if answer["done"]]
-    return {output: made for (_, _, output), made in zip(entries, answers, strict=True)}
-
-
-def _driven(program: Any, x: Any) -> Any:
-    """Return the inputs of the first layer's windows as a program is executed with them, (matrices, runs, windows, rows)."""
-    seen: list[Any] = []
-    Executor(program, watch=lambda layer, jobs, inputs: seen.append(inputs)).run((x,))
-    return seen[0]
-
-
-@pytest.mark.parametrize("simulator", SIMULATORS)
-def test_lanes_combine_the_sums_of_a_basis(simulator: str) -> None:
-    """BasisN: each coefficient of a window's segments in a lane, and what stands for the outputs is what the program computes."""
-    rng = np.random.default_rng(5)
-    layers: list[Any] = [Input(name="x", inputs=(), shape=(1, 20, 2, 2)), _convolution(rng, "conv", "x", (20, 6), 2)]
-    network, x = Network("combined", tuple(layers), ("conv",), "made (synthetic)"), rng.normal(size=(1, 20, 2, 2))
-    fitted = mho.number.fit_basis(network, x, 12, 4, height=8)
-    coding, layer = fitted.basis, fitted.network.by_name["conv"]
-    assert coding is not None
-    program = mho.compile(
-        fitted, small(), mho.Strategy.load("basisn").with_({"coding": "bytes", "mapping.combine": "lanes"})
-    )
-    codes, zero = _driven(program, x), int(fitted.codes["x"].zero)
-    coefficients, entries = coding.dense(layer), []
-    for number, segment in enumerate(segments(layer.rows, coding.height)):
-        # Window 1 of each segment, all of which are shorter than the array is high.
-        height = segment.stop - segment.start
-        inputs = codes[0, 0, number * layer.windows + 1, :height].astype(np.int64) - zero
-        sums = coding.elements[:, :height] @ inputs
-        places, outputs = np.nonzero(coefficients[0, number])
-        entries += [
-            (int(sums[p]), int(coefficients[0, number, p, o]), int(o)) for p, o in zip(places, outputs, strict=True)
-        ]
-    (own,) = (unit for unit in units_of(program.chip) if isinstance(unit, CombiningLane))
-    lane = CombiningLane(len(own.sum), len(own.factor), 6)
-    scale = float(fitted.codes["x"].scale) * np.broadcast_to(fitted.matrices["conv"].scale, (1, 6))[0]
-    computed = Executor(program).run((x,), keep=("conv",))["conv"].reshape(6, 4)[:, 1]
-    made = _combined(lane, entries, simulator)
-    bias = fitted.matrices["conv"].bias
-    assert bias is not None and sorted(made) == list(range(6))
-    assert [made[output] * scale[output] + bias[0, output] for output in range(6)] == pytest.approx(
-        computed.tolist(), rel=1e-12
-    )
-
-
 @settings(max_examples=5)
 @given(st.integers(0, 10**6), st.integers(1, 6), st.integers(2, 5))
 def test_a_dispatcher_fires_what_a_program_of_look_ups_activates(seed: int, most: int, single: int) -> None:
@@ -215,6 +110,6 @@ def _kinds(name: str) -> Iterator[str]:
 def test_chips_have_the_parts_that_they_need() -> None:
     """Index memories for sme, lanes for basisn, dispatchers for recross; a vector lane everywhere."""
     assert list(_kinds("aras")) == ["mho_vector_lane"]
-    assert list(_kinds("sme")) == ["mho_vector_lane", "mho_row_shift", "mho_combining_lane"]
+    assert list(_kinds("sme")) == ["mho_vector_lane", "mho_row_index", "mho_combining_lane"]
     assert list(_kinds("basisn")) == ["mho_vector_lane", "mho_combining_lane"]
     assert list(_kinds("recross")) == ["mho_vector_lane", "mho_dispatcher"]

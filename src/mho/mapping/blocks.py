@@ -92,6 +92,21 @@ class Drive:
     number: int | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Named:
+    """What an index memory says of one turn of a block, integers row by row of a table.
+
+    `rows` (driven rows, 4): place in the group, matrix, input, and by how much this is shifted to the left. `columns` (columns, 4):
+    place, matrix, output, and what a unit of the column's sum counts for. `totals` (outputs, 3): matrix, output, and what a unit of
+    the sum of its rectangle's inputs counts for; `rectangles`: how many are driven together.
+    """
+
+    rows: IntArray
+    columns: IntArray
+    totals: IntArray
+    rectangles: int
+
+
 @dataclass(frozen=True)
 class Fullest:
     """The most `levels` that a column can hold together, and the most `rows` that are driven at once.
@@ -203,6 +218,10 @@ class Blocks(ABC):
     def entries(self, index: int) -> tuple[int, int]:
         """Return how many inputs and columns of block `index` an index memory must name; none where they follow from its place."""
         return 0, 0
+
+    def named(self, index: int) -> tuple[Named, ...]:
+        """Return what an index memory says of block `index`, turn by turn; nothing where rows and columns follow from its place."""
+        return ()
 
     def index_bits(self, run: Run, index_bits: int, shift_bits: int) -> int:
         """Return the bits that tell the groups of a run of blocks where inputs come from and where columns go.

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mho.mapping.blocks import Blocks, Bytes, Drive, FloatArray, Fullest, IntArray, Late, Run, Totals, Turn
+from mho.mapping.blocks import Blocks, Bytes, Drive, FloatArray, Fullest, IntArray, Late, Named, Run, Totals, Turn
 from mho.mapping.shape import GroupShape
 from mho.number.coded import QuantisedMatrix
 
@@ -263,6 +264,18 @@ class DigitBlocks(Blocks):
         parts = self.block(index).parts
         return sum(part.height for part in parts), sum(part.width for part in parts)
 
+    def named(self, index: int) -> tuple[Named, ...]:
+        """Return the rows and columns of the rectangles of each turn."""
+        return tuple(
+            Named(
+                _table([range(p.top, p.top + p.height), p.matrix, p.rows, p.shifts * (p.late > 0)] for p in parts),
+                _table([range(p.left, p.left + p.width), p.matrix, p.outputs, p.factors * p.behind] for p in parts),
+                _table([p.matrix, p.corrected[0], -p.corrected[1].astype(np.int64) * p.behind] for p in parts),
+                len(parts),
+            )
+            for parts in self.block(index).turns
+        )
+
     def index_bits(self, run: Run, index_bits: int, shift_bits: int) -> int:
         """Return the bits of the entries of a run of blocks: an input and a shift a row, an output, position and sign a column."""
         counts = self._counted(run)
@@ -368,3 +381,8 @@ class DigitBlocks(Blocks):
         most = self.shape.rows_at_once
         levels = max((min(part.height, most) * int(part.masks.max(initial=0)) for part in parts), default=0)
         return Fullest(levels, min(int(self.heights.max(initial=0)), most))
+
+
+def _table(parts: Iterable[Sequence[Any]]) -> IntArray:
+    """Return columns of numbers, of each rectangle one after another, side by side."""
+    return np.concatenate([np.stack(np.broadcast_arrays(*columns), axis=1).astype(np.int64) for columns in parts])

@@ -50,12 +50,13 @@ class Accumulators(Part):
             number.eq(self.number),
         ]
         m.d.sync += [first.eq(self.first), last.eq(self.last)]
+        step = plan.combining.step if plan.combining else 1
         factors = [factor for _, _, factor in plan.passes]
         counted = Signal(signed(ACCUMULATOR_BITS))
         with m.Switch(self.pass_number):
             for place, factor in enumerate(factors):
                 with m.Case(place):
-                    m.d.comb += counted.eq((held + corrected) * factor)
+                    m.d.comb += counted.eq(((held * step if step > 1 else held) + corrected) * factor)
         starts = first & self.first_block & (self.pass_number == 0)
         added = Signal(signed(ACCUMULATOR_BITS))
         read = memory(m, "sums", signed(ACCUMULATOR_BITS), plan.outputs, valid, number, added)
@@ -88,9 +89,9 @@ class Requantiser(Part):
         """Multiply, shift and add, round and clip."""
         plan, m = self.plan, Module()
         multipliers = memory(
-            m, "multipliers", unsigned(plan.multiplier_bits), plan.outputs, self.write, self.address, self.multiplier
+            m, "multipliers", unsigned(plan.multiplier_bits), plan.makes, self.write, self.address, self.multiplier
         )
-        addends = memory(m, "addends", signed(WIDE), plan.outputs, self.write, self.address, self.addend)
+        addends = memory(m, "addends", signed(WIDE), plan.makes, self.write, self.address, self.addend)
         product = Signal(signed(ACCUMULATOR_BITS + plan.multiplier_bits))
         number = Signal(self.made_number.shape())
         v = Signal(signed(WIDE))

@@ -7,14 +7,17 @@ import subprocess
 from pathlib import Path
 
 from mho.errors import OptionError, choices
+from mho.rtl.accumulate import WIDE
 from mho.rtl.commands import (
     END,
+    ENTRY,
     INVERT,
     LOAD,
     OPERATION_BITS,
+    ROW,
     SET,
+    STROBES,
     WAIT,
-    WIDE,
     WINDOW,
     WRITE,
     Stimulus,
@@ -27,6 +30,12 @@ from mho.rtl.simulate import Observed
 
 SIMULATORS = ("icarus", "verilator", "amaranth")
 PROGRAMS = {"verilator": "verilator", "icarus": "iverilog"}
+PORTS = {
+    (WINDOW, "block"): "block_loading", (LOAD, "codes"): "load_codes", (INVERT, "bits"): "invert_bits",
+    (INVERT, "adc"): "invert_adc", (ENTRY, "address"): "entry_address", (ROW, "address"): "row_address",
+    (ROW, "entries"): "row_entries",
+}  # fmt: skip
+"""Ports of fields that have other names."""
 TEMPLATE = Path(__file__).with_name("bench.v")
 """The Verilog of a test bench, with what depends on the group in braces."""
 
@@ -35,16 +44,26 @@ def bench_text(group: Group, stimulus: Stimulus, words: int) -> str:
     """Return the test bench of a group for a run of so many words."""
     plan, cases = group.plan, []
     layout, free = fields(plan), "!(loaded && loads == 0 && !window_begins)"
-    ports = {"block": "block_loading", "codes": "load_codes", "bits": "invert_bits", "adc": "invert_adc"}
-    for operation in (SET, WRITE, INVERT, WINDOW, LOAD):
+    for operation in (
+        SET,
+        WRITE,
+        INVERT,
+        WINDOW,
+        LOAD,
+        *((ENTRY,) if group.combiner else ()),
+        *((ROW,) if group.rows else ()),
+    ):
         place, texts = OPERATION_BITS, []
         for name, bits in layout[operation].items():
-            if name != "array":
-                texts.append(f"{ports.get(name, name)} = word[{place} +: {_taken(group, name, bits)}];")
+            if name not in ("array", "lane"):
+                port = PORTS.get((operation, name), name)
+                taken = len(getattr(group, port)) if port in group.signature.members else bits
+                texts.append(f"{port} = word[{place} +: {taken}];")
             place += bits
         more = {
             WRITE: f"write[word[{OPERATION_BITS} +: 16]] = 1;", INVERT: f"invert_write[word[{OPERATION_BITS} +: 16]] = 1;",
-            WINDOW: f"loads = {plan.loads};", LOAD: "load = 1; loads = loads - 1;",
+            WINDOW: f"loads = {plan.loads};", LOAD: f"load = 1; loads = loads - 1; {_buffer(group)}",
+            ENTRY: f"entry_write[word[{OPERATION_BITS} +: 16]] = 1;", ROW: "row_write = 1;",
         }.get(operation, "")  # fmt: skip
         waits = f"if ({free}) " if operation in (WINDOW, LOAD) else ""
         cases.append(f"      {operation}: {waits}begin {' '.join(texts)} {more} at = at + 1; end")
@@ -62,34 +81,46 @@ def bench_text(group: Group, stimulus: Stimulus, words: int) -> str:
     return TEMPLATE.read_text().format(
         drive_top=shapes["drive"] - 1, negative_top=shapes["negative"] - 1, index_top=shapes["index"] - 1,
         codes_top=shapes["codes"] - 1,
-        cell_top=_cell_bits(stimulus) - 1, cells_last=len(stimulus.blocks) * plan.arrays * plan.rows * plan.conversions - 1,
+        cell_top=_cell_bits(stimulus) - 1, cells_last=len(stimulus.cell_sets) * plan.arrays * plan.rows * plan.conversions - 1,
         arrays=plan.arrays, adcs=plan.adcs, per_adc=plan.per_adc, conversions=plan.conversions, rows=plan.rows,
         bits=plan.drive_bits,
         signs=int(plan.both_signs), low=low, high=high, code_bits=plan.code_bits, word_top=word_bits(plan) - 1, last_word=words - 1,
         declarations=declared, connections=", ".join(f".{name}({name})" for name in members), zeros=zeros,
-        arrays_top=plan.arrays - 1,
+        makers=plan.makers, makers_top=plan.makers - 1, inputs_each=len(stimulus.vectors[0]),
+        inputs_last=len(stimulus.vectors) * len(stimulus.vectors[0]) - 1, input_top=plan.load_bits - 1,
+        inputs='initial $readmemh("inputs.hex", inputs);' if group.rows else "",
+        strobes=" ".join(f"{name} = 0;" for name in STROBES if name in members),
         number_bits=group.output_shape.width, wide=WIDE, made_bits=plan.output_bits, op_top=OPERATION_BITS - 1,
         cases="\n".join(cases),
     )  # fmt: skip
 
 
-def _taken(group: Group, name: str, bits: int) -> int:
-    """Return how many of a field's bits go to the port that it is for."""
-    port = {"adc": "invert_adc", "bits": "invert_bits", "codes": "load_codes"}.get(name, name)
-    return len(getattr(group, port)) if port in group.signature.members else bits
+def _buffer(group: Group) -> str:
+    """Return what answers with the inputs that an index asks for, if any."""
+    if group.rows is None:
+        return ""
+    rows = group.rows
+    return (
+        f"for (n = 0; n < {rows.words}; n = n + 1) load_codes[n*{rows.code_bits} +: {rows.code_bits}] = "
+        f"inputs[vector * inputs_each + input_index[n*{rows.index_bits} +: {rows.index_bits}]];"
+    )
 
 
 def _cell_bits(stimulus: Stimulus) -> int:
-    return max(int(abs(block.cells).max()) for block in stimulus.blocks).bit_length() + 1
+    return max(int(abs(cells).max()) for cells in stimulus.cell_sets).bit_length() + 1
 
 
 def write_bench(folder: Path, group: Group, stimulus: Stimulus) -> None:
     """Write the test bench, its words and the cells of its arrays into a folder."""
     words, bits = list(stimulus.words()), _cell_bits(stimulus)
     mask, digits = (1 << bits) - 1, -(-word_bits(stimulus.plan) // 4)
-    cells = (f"{value & mask:x}" for block in stimulus.blocks for value in block.cells.ravel().tolist())
+    cells = (f"{value & mask:x}" for held in stimulus.cell_sets for value in held.ravel().tolist())
     (folder / "cells.hex").write_text("\n".join(cells) + "\n")
     (folder / "words.hex").write_text("\n".join(f"{word:0{digits}x}" for word in words) + "\n")
+    if group.rows is not None:
+        (folder / "inputs.hex").write_text(
+            "".join(f"{code:x}\n" for codes in stimulus.vectors for code in codes.tolist())
+        )
     (folder / "bench.v").write_text(bench_text(group, stimulus, len(words)))
 
 

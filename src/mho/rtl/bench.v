@@ -31,6 +31,11 @@ module bench;
   reg [{word_top}:0] words [0:{last_word}];
   reg [{word_top}:0] word;
   initial $readmemh("words.hex", words);
+  // What a buffer answers where an index says which inputs rows take.
+  reg [{input_top}:0] inputs [0:{inputs_last}];
+  reg [15:0] vector = 0;
+  localparam inputs_each = {inputs_each};
+  {inputs}
 {declarations}
   reg [15:0] block_loading = 0, block_next = 0, block_driving = 0;
   integer at = 0, loads = 0, quiet = 0, cycle = 0, out, n;
@@ -41,7 +46,7 @@ module bench;
     #1;
 {zeros}
   end
-  reg [{arrays_top}:0] ready_now;
+  reg [{makers_top}:0] ready_now;
   always @(posedge clk) if (window_begins) begin
     $fwrite(out, "B %0d\n", cycle);
     block_driving <= block_next;
@@ -54,9 +59,9 @@ module bench;
     cycle <= cycle + 1;
     ready_now = ready;
     if (window_begins) block_next = block_loading;
-    for (n = 0; n < {arrays}; n = n + 1) if (ready_now[n])
+    for (n = 0; n < {makers}; n = n + 1) if (ready_now[n])
       $fwrite(out, "O %0d %0d %h %0d\n", n, numbers[n*{number_bits} +: {number_bits}], fixed[n*{wide} +: {wide}], made[n*{made_bits} +: {made_bits}]);
-    load = 0; write = 0; invert_write = 0;
+    {strobes}
     quiet = (!running && !loaded && loads == 0) ? quiet + 1 : 0;
     word = words[at];
     case (word[{op_top}:0])

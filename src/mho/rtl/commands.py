@@ -5,26 +5,32 @@ A word is an operation and its fields, packed from the lowest bit up as `FIELDS`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from mho.rtl.plan import ACCUMULATOR_BITS, Plan
+from mho.rtl.accumulate import WIDE
+from mho.rtl.group import Group
+from mho.rtl.plan import Plan
 
 Integers = npt.NDArray[np.int64]
-END, SET, WRITE, INVERT, WINDOW, LOAD, WAIT = range(7)
-OPERATION_BITS = 3
-WIDE = 63
+END, SET, WRITE, INVERT, WINDOW, LOAD, WAIT, ENTRY, ROW = range(9)
+OPERATION_BITS = 4
+STROBES = ("load", "write", "invert_write", "entry_write", "row_write")
+"""Ports that are high in a cycle of their own."""
+TABLES = ("coefficients", "multipliers", "addends", "inverted", "entries", "inputs")
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
     """What one block of a layer asks of the periphery, and the cells that it reads.
 
-    `cells` (arrays, rows, conversions): what a row driven with 1 adds to each conversion. `coefficients`, `multipliers` and
-    `addends` (arrays, outputs); `inverted` bool (arrays, conversions).
+    `cells` (arrays, rows, conversions): what a row driven with 1 adds to each conversion. `coefficients` (arrays, outputs),
+    `multipliers` and `addends` (requantisers, outputs); `inverted` bool (arrays, conversions). `entries` (lanes, entries, 3):
+    source, factor and target of what lanes combine; `inputs` (rows, 3): the input that a row takes, its shift, if it is driven.
     """
 
     cells: Integers
@@ -32,11 +38,14 @@ class Block:
     multipliers: Integers
     addends: Integers
     inverted: npt.NDArray[np.bool_]
+    entries: Integers | None = None
+    inputs: Integers | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Stimulus:
-    """Windows through blocks: of each the block, its codes (rows,), and whether it begins and ends the sums of its outputs.
+    """Windows through blocks: of each the block, its codes (rows,), and whether it begins and ends the sums of its outputs; the
+    codes are all of a layer's where an index says which rows take.
 
     `settings`: shift, left, zero, low, high and input_zero of the layer.
     """
@@ -45,6 +54,16 @@ class Stimulus:
     settings: Mapping[str, int]
     blocks: tuple[Block, ...]
     windows: tuple[tuple[int, Integers, bool, bool], ...]
+
+    @property
+    def cell_sets(self) -> list[Integers]:
+        """The cells of blocks, those that several share once."""
+        return list({id(block.cells): block.cells for block in self.blocks}.values())
+
+    @property
+    def vectors(self) -> list[Integers]:
+        """The codes of windows, those that several share once."""
+        return list({id(codes): codes for _, codes, _, _ in self.windows}.values())
 
     @property
     def reloads(self) -> bool:
@@ -56,40 +75,78 @@ class Stimulus:
         plan, layout = self.plan, fields(self.plan)
         yield pack(layout[SET], SET, **self.settings)
         held: Block | None = None
+        cells, vectors = _places(self.cell_sets), _places(self.vectors)
         for number, codes, first, last in self.windows:
             block = self.blocks[number]
             if held is None or not _alike(held, block):
                 yield pack(layout[WAIT], WAIT)
                 yield from self._parameters(block, held)
                 held = block
-            yield pack(layout[WINDOW], WINDOW, first_block=int(first), last_block=int(last), block=number)
+            yield pack(
+                layout[WINDOW], WINDOW, first_block=int(first), last_block=int(last), block=cells[id(block.cells)],
+                vector=vectors[id(codes)],
+            )  # fmt: skip
             padded = np.full(plan.loads * plan.words, self.settings["input_zero"] if plan.signed else 0, dtype=np.int64)
-            padded[: len(codes)] = codes
+            if not plan.indexed:
+                padded[: len(codes)] = codes
             for word in padded.reshape(plan.loads, plan.words):
-                yield pack(
-                    layout[LOAD], LOAD, codes=sum(int(code) << (plan.input_bits * at) for at, code in enumerate(word))
-                )
+                yield pack(layout[LOAD], LOAD, codes=packed(word, plan.load_bits))
         yield pack(layout[WAIT], WAIT)
         yield END
 
     def _parameters(self, block: Block, held: Block | None) -> Iterator[int]:
         plan, layout = self.plan, fields(self.plan)
         if held is None or not _equal(block, held, "coefficients", "multipliers", "addends"):
-            for array, number in np.ndindex(plan.arrays, plan.outputs):
-                yield pack(
-                    layout[WRITE], WRITE, array=array, address=number, coefficient=int(block.coefficients[array, number]),
-                    multiplier=int(block.multipliers[array, number]), addend=int(block.addends[array, number]),
-                )  # fmt: skip
+            tables = [block.coefficients, block.multipliers, block.addends]
+            if plan.combining:
+                nothing = np.zeros((1, plan.makes), dtype=np.int64)
+                both = [(tables[0], *[np.zeros_like(tables[0])] * 2), (nothing, *tables[1:])]
+            else:
+                both = [(tables[0], *tables[1:])]
+            for first, (coefficients, multipliers, addends) in zip((0, plan.arrays), both, strict=False):
+                for array, number in np.ndindex(coefficients.shape):
+                    yield pack(
+                        layout[WRITE], WRITE, array=first + array, address=number, coefficient=int(coefficients[array, number]),
+                        multiplier=int(multipliers[array, number]), addend=int(addends[array, number]),
+                    )  # fmt: skip
         if plan.coding.inverts:
             for array, adc in np.ndindex(plan.arrays, plan.adcs):
                 own = block.inverted[array, adc * plan.per_adc : (adc + 1) * plan.per_adc]
-                yield pack(
-                    layout[INVERT], INVERT, array=array, adc=adc, bits=sum(int(bit) << at for at, bit in enumerate(own))
-                )
+                yield pack(layout[INVERT], INVERT, array=array, adc=adc, bits=packed(own, 1))
+        yield from self._lists(block)
+
+    def _lists(self, block: Block) -> Iterator[int]:
+        """Yield what lanes combine, and which inputs rows take."""
+        layout, group = fields(self.plan), self.group
+        if block.entries is not None and group.combiner is not None:
+            final = block.entries.shape[1] - 1
+            for lane, address in np.ndindex(block.entries.shape[:2]):
+                entry = group.combiner.entry_of(block.entries[lane, address].tolist(), address == final)
+                yield pack(layout[ENTRY], ENTRY, lane=lane, address=address, entry=entry)
+        if block.inputs is not None and group.rows is not None:
+            rows = [group.rows.entry_of(*row) for row in block.inputs.tolist()]
+            rows += [0] * (group.rows.loads * group.rows.words - len(rows))
+            for address in range(group.rows.loads):
+                own = rows[address * group.rows.words : (address + 1) * group.rows.words]
+                yield pack(layout[ROW], ROW, address=address, entries=packed(own, group.rows.entry_bits))
+
+    @cached_property
+    def group(self) -> Group:
+        """The group that is told."""
+        return Group(self.plan)
+
+
+def packed(values: Iterable[int], bits: int) -> int:
+    """Return numbers as one, each in a field of so many bits, the first in the lowest."""
+    return sum(int(value) << (bits * at) for at, value in enumerate(values))
+
+
+def _places(values: list[Integers]) -> dict[int, int]:
+    return {id(value): place for place, value in enumerate(values)}
 
 
 def _alike(first: Block, second: Block) -> bool:
-    return first is second or _equal(first, second, "coefficients", "multipliers", "addends", "inverted")
+    return first is second or _equal(first, second, *TABLES)
 
 
 def _equal(first: Block, second: Block, *names: str) -> bool:
@@ -98,15 +155,19 @@ def _equal(first: Block, second: Block, *names: str) -> bool:
 
 def fields(plan: Plan) -> dict[int, dict[str, int]]:
     """Return the fields of each operation with their bits, from the lowest up."""
-    bits, made = plan.input_bits, plan.output_bits
-    return {
+    bits, made, group = plan.input_bits, plan.output_bits, Group(plan)
+    lists = {
+        ENTRY: {"lane": 16, "address": 16, "entry": len(group.combiner.entry)} if group.combiner else {},
+        ROW: {"address": 16, "entries": len(group.rows.entries)} if group.rows else {},
+    }
+    return lists | {
         SET: {"shift": 6, "left": 6, "zero": made, "low": made, "high": made, "input_zero": bits},
         WRITE: {
             "array": 16, "address": 16, "coefficient": plan.weight_bits + 2, "multiplier": plan.multiplier_bits, "addend": WIDE,
         },
         INVERT: {"array": 16, "adc": 16, "bits": plan.per_adc},
-        WINDOW: {"first_block": 1, "last_block": 1, "block": 16},
-        LOAD: {"codes": plan.words * bits},
+        WINDOW: {"first_block": 1, "last_block": 1, "block": 16, "vector": 16},
+        LOAD: {"codes": plan.words * plan.load_bits},
         WAIT: {},
     }  # fmt: skip
 
@@ -129,8 +190,10 @@ def pack(layout: Mapping[str, int], operation: int, **values: int) -> int:
 
 
 def drain_cycles(plan: Plan) -> int:
-    """Return the cycles after the last conversion of a window in which its codes leave: lanes, chain, accumulators, requantiser."""
-    return plan.drained + 9
+    """Return the cycles after the last conversion of a window in which its codes leave: lanes, chain, accumulators,
+    what combines their sums, requantiser.
+    """
+    return plan.drained + plan.combined + 9
 
 
-__all__ = ["ACCUMULATOR_BITS", "Block", "Stimulus", "drain_cycles", "fields", "pack", "word_bits"]
+__all__ = ["Block", "Stimulus", "drain_cycles", "fields", "pack", "packed", "word_bits"]

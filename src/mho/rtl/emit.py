@@ -13,8 +13,11 @@ from mho.version import __version__
 
 def verilog(plan: Plan) -> str:
     """Return the Verilog of a group's periphery, and of the parts that its chip has beside."""
-    parts = (Group(plan), *units_of(plan.chip, plan.multiplier_bits))
-    return head(plan) + "".join(text for part in parts for text in Library(part).texts.values())
+    # Parts that the group holds itself stand there, as large as the layer asks for.
+    texts = dict[str, str]()
+    for part in (Group(plan), *units_of(plan.chip, plan.multiplier_bits)):
+        texts |= {name: text for name, text in Library(part).texts.items() if name not in texts}
+    return head(plan) + "".join(texts.values())
 
 
 def head(plan: Plan) -> str:

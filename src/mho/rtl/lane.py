@@ -7,7 +7,8 @@ from typing import Any
 from amaranth.hdl import Module, Mux, Signal
 
 from mho.rtl.part import Part, balanced, width
-from mho.rtl.plan import UNIT, Lane, Plan
+from mho.rtl.plan import Plan
+from mho.rtl.slots import UNIT, Lane
 
 
 class ShiftAdd(Part):

@@ -13,11 +13,12 @@ from mho.errors import OptionError, choices
 from mho.machine.analog.planned import Job
 from mho.machine.functional import Executor
 from mho.mapping import LayerMapping
-from mho.network.layers import Activation, Affine, Convolution, MatrixLayer
+from mho.network.layers import Activation, Convolution, MatrixLayer
 from mho.number.affine import encode
 from mho.number.coded import QuantisedNetwork
 from mho.number.requantise import Made
 from mho.program import Program
+from mho.rtl.combined import Combined, combined, windows_of
 from mho.rtl.commands import Block, Stimulus
 from mho.rtl.plan import Plan
 
@@ -28,12 +29,11 @@ USUAL_BITS = 24
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The outputs of a layer that one column of blocks makes: `outputs` (arrays, outputs) says which, -1 for none.
-
-    `wanted` and `codes` (windows, arrays, outputs): v and code of each, `codes` None where the layer's own sums become none.
+    """The outputs of a layer that one column of blocks makes, or that lanes combine: `outputs` (requantisers, outputs) says which,
+    -1 for none. `wanted` and `codes` (windows, requantisers, outputs): v and code of each, `codes` None where the layer's own
+    sums become none.
     """
 
-    matrix: int
     stimulus: Stimulus
     outputs: Integers
     wanted: Integers
@@ -62,10 +62,11 @@ def layer_of(program: Program, name: str, inputs: Any, windows: int = 8) -> Laye
         raise OptionError(f"{program.network.name} has no layer {name!r} with weights: {choices(name, known)}")
     mapped, layer = known[name], program.network.by_name[name]
     assert isinstance(layer, MatrixLayer)
-    columns = _columns(mapped)
-    if columns is None or mapped.combination is not None:
+    lanes = combined(program, mapped, name)
+    columns = {} if lanes is not None else _columns(mapped)
+    if columns is None:
         raise OptionError(
-            f"layer {name!r}, mapping {program.strategy.mapping.name}: the periphery serves blocks of whole weights of one matrix "
+            f"layer {name!r}, mapping {program.strategy.mapping.name}: of whole weights the periphery serves blocks of one matrix "
             "each (mapping dense, nothing packed along a diagonal)"
         )
     quantised = program.quantised
@@ -74,23 +75,23 @@ def layer_of(program: Program, name: str, inputs: Any, windows: int = 8) -> Laye
     jobs, x, kept = _executed(program, mapped, inputs)
     assert program.quantised is not None and program.quantised.requantise is not None
     bits = program.quantised.requantise
-    code = program.quantised.codes[layer.inputs[0]]
     ending = _Ending.of(program.quantised, layer)
     made = (
         mapped.bits.inputs if ending.target is None else int(program.quantised.codes[ending.target].high).bit_length()
     )
+    combining = None if lanes is None else lanes.combining
     plan = Plan.of(
-        program.chip,
-        mapped.bits.weights,
-        mapped.bits.inputs,
-        mapped.readout.signed,
-        multiplier_bits=bits,
-        output_bits=made,
-    )
-    chosen = tuple(sorted({int(w) for w in np.linspace(0, mapped.windows - 1, min(windows, mapped.windows))}))
-    driven = x[:, :1, list(chosen)]
-    parts = tuple(_parts(plan, mapped, columns, jobs, driven, code, ending, kept, chosen, program.quantised))
-    return Layer(name, plan, parts, chosen, bits)
+        program.chip, mapped.blocks.shape.coding.weight_bits, mapped.bits.inputs + (combining.late if combining else 0),
+        mapped.readout.signed, multiplier_bits=bits, output_bits=made, combining=combining,
+    )  # fmt: skip
+    x = windows_of(mapped, layer, x)
+    chosen = tuple(sorted({int(w) for w in np.linspace(0, x.shape[2] - 1, min(windows, x.shape[2]))}))
+    goal = _goal(plan, layer, x[:, :1, list(chosen)], ending, kept, chosen, program.quantised)
+    stored = {job.block: job.stored for job in jobs}
+    if lanes is not None:
+        step = _combined(plan, lanes, stored, goal, program)
+        return Layer(name, plan, (step,), chosen, bits)
+    return Layer(name, plan, tuple(_parts(plan, mapped, columns, stored, goal)), chosen, bits)
 
 
 def _columns(mapped: LayerMapping) -> dict[tuple[int, int], list[int]] | None:
@@ -171,65 +172,105 @@ class _Ending:
         }
 
 
-def _parts(
-    plan: Plan, mapped: LayerMapping, columns: Mapping[tuple[int, int], list[int]], jobs: list[Job], x: Any, code: Affine,
-    ending: _Ending, kept: Mapping[str, Any], chosen: tuple[int, ...], quantised: QuantisedNetwork,
-) -> Iterator[Part]:  # fmt: skip
-    """Yield the columns of blocks of a layer, each with the blocks of rows whose sums are added."""
-    blocks, matrix, layer = mapped.blocks, quantised.matrices[mapped.name], quantised.network.by_name[mapped.name]
-    assert isinstance(layer, MatrixLayer)
-    stored = {job.block: job.stored for job in jobs}
-    zero = int(code.zero)
+@dataclass(frozen=True, eq=False)
+class _Goal:
+    """What a layer must make of `x` (matrices, 1, windows, K): `v` and `codes` (matrices, windows, N), and what that takes:
+    `multipliers` and `addends` (matrices, N), `zeros` of the weights, and settings of the requantiser.
+    """
+
+    x: Any
+    v: Integers
+    codes: Integers | None
+    multipliers: Integers
+    addends: Integers
+    zeros: Integers
+    settings: Mapping[str, int]
+
+
+def _goal(
+    plan: Plan, layer: MatrixLayer, x: Any, ending: _Ending, kept: Mapping[str, Any], chosen: tuple[int, ...],
+    quantised: QuantisedNetwork,
+) -> _Goal:  # fmt: skip
+    """Return what a layer must make; AssertionError where that is not what the program computed."""
+    matrix, zero = quantised.matrices[layer.name], int(quantised.codes[layer.inputs[0]].zero)
     zeros = np.broadcast_to(matrix.zero, (layer.groups, layer.columns))
     constant = zero * (layer.rows * zeros - matrix.codes.sum(axis=1, dtype=np.int64)) * (not plan.signed)
-    made = ending.made
-    own = None if made is None else made.parts[layer.name]
+    own = None if ending.made is None else ending.made.parts[layer.name]
     scale = np.ones((), dtype=np.int64) if own is None else own.multiplier
     multipliers = np.broadcast_to(scale, zeros.shape)
-    addends = multipliers * constant + (0 if own is None or own.addend is None else own.addend)
-    settings = ending.settings(quantised, plan.output_bits, zero)
-    exact = _exact(quantised, layer, x, zero)
+    bias = np.broadcast_to(0 if own is None or own.addend is None else own.addend, zeros.shape)
     codes = None
     if ending.target is not None:
         target = quantised.codes[ending.target]
         codes = _by_window(layer, encode(kept[ending.target], target).astype(np.int64))[:, list(chosen)]
-    v = exact * multipliers[:, None] + (addends - multipliers * constant)[:, None]
+    v = _exact(quantised, layer, x, zero) * multipliers[:, None] + bias[:, None]
     if layer.name not in quantised.codes:
         reached = _by_window(layer, kept[layer.name])[:, list(chosen)]
         if not np.array_equal(_real(quantised, layer, ending, v), reached):
             raise AssertionError(f"layer {layer.name!r}: the sums of its codes are not those that the program computed")
+    settings = ending.settings(quantised, plan.output_bits, zero)
+    return _Goal(x, v, codes, multipliers >> settings["left"], multipliers * constant + bias, zeros, settings)
+
+
+def _parts(
+    plan: Plan,
+    mapped: LayerMapping,
+    columns: Mapping[tuple[int, int], list[int]],
+    stored: Mapping[int, Any],
+    goal: _Goal,
+) -> Iterator[Part]:
+    """Yield the columns of blocks of a layer, each with the blocks of rows whose sums are added."""
+    blocks, windows = mapped.blocks, goal.x.shape[2]
     for (first, left), rows in columns.items():
         width = int(blocks.widths[rows[0]])
-        outputs = np.full(plan.arrays * plan.outputs, -1, dtype=np.int64)
-        outputs[:width] = np.arange(left, left + width)
-        here = slice(left, left + width)
-        given = [np.zeros((2, plan.arrays * plan.outputs), dtype=np.int64) for _ in rows]
-        made_blocks = []
-        for index, values in zip(rows, given, strict=True):
-            values[0, :width], values[1, :width] = multipliers[first, here] >> settings["left"], addends[first, here]
-            made_blocks.append(_block(plan, stored[index], zeros[first, here], values))
+        here = first, slice(left, left + width)
+        outputs = _spread(plan, np.arange(left, left + width)[None], -1)[0]
+        given = [_spread(plan, table[here][None])[0] for table in (goal.multipliers, goal.addends)]
+        made = tuple(_block(plan, stored[index], goal.zeros[here], *given) for index in rows)
         order = []
-        for w in range(len(chosen)):
+        for w in range(windows):
             for at, index in enumerate(rows):
-                (drive,) = blocks.drives(index, x[:, :, w : w + 1])
-                codes_in = drive.inputs[0][0].astype(np.int64)
-                order.append((at, codes_in, at == 0, at == len(rows) - 1))
-        stimulus = Stimulus(plan, settings, tuple(made_blocks), tuple(order))
-        yield Part(
-            first, stimulus, outputs.reshape(plan.arrays, plan.outputs), _spread(plan, v[first][:, here]),
-            None if codes is None else _spread(plan, codes[first][:, here]),
-        )  # fmt: skip
+                (drive,) = blocks.drives(index, goal.x[:, :, w : w + 1])
+                order.append((at, drive.inputs[0][0].astype(np.int64), at == 0, at == len(rows) - 1))
+        v, codes = (None if each is None else _spread(plan, each[first][:, here[1]]) for each in (goal.v, goal.codes))
+        assert v is not None
+        yield Part(Stimulus(plan, goal.settings, made, tuple(order)), outputs, v, codes)
 
 
-def _spread(plan: Plan, values: Integers) -> Integers:
-    """Arrange (windows, width) as (windows, arrays, outputs), 0 where there is none."""
-    out = np.zeros((len(values), plan.arrays * plan.outputs), dtype=np.int64)
+def _combined(plan: Plan, lanes: Combined, stored: Mapping[int, Any], goal: _Goal, program: Program) -> Part:
+    """Return a layer whose blocks are driven one after another, and whose outputs lanes make of all sums together."""
+    given = goal.multipliers.reshape(1, -1), goal.addends.reshape(1, -1)
+    quantised, held, made = program.quantised, dict[int, Block](), list[Block]()
+    assert quantised is not None
+    # What level 0 of an element of a basis stands for; digits stand for themselves.
+    base = 0 if plan.indexed or quantised.basis is None else int(quantised.basis.elements_of(np.array(0)))
+    for drive in lanes.drives:
+        if drive.block not in held:
+            held[drive.block] = _block(plan, stored[drive.block], np.array(-base), *given)
+        made.append(replace(held[drive.block], entries=drive.entries, inputs=drive.inputs))
+    order = []
+    for w in range(goal.x.shape[2]):
+        window = goal.x[:, 0, w].astype(np.int64)
+        whole = window.ravel()
+        for at, drive in enumerate(lanes.drives):
+            order.append((at, whole if drive.takes is None else window[drive.takes], at == 0, at == len(made) - 1))
+    v, codes = (
+        None if each is None else each.transpose(1, 0, 2).reshape(len(each[0]), 1, -1) for each in (goal.v, goal.codes)
+    )
+    assert v is not None
+    return Part(Stimulus(plan, goal.settings, tuple(made), tuple(order)), np.arange(plan.makes)[None], v, codes)
+
+
+def _spread(plan: Plan, values: Integers, nothing: int = 0) -> Integers:
+    """Arrange (windows, width) as (windows, arrays, outputs), `nothing` where there is none."""
+    out = np.full((len(values), plan.arrays * plan.outputs), nothing, dtype=np.int64)
     out[:, : values.shape[1]] = values
     return out.reshape(-1, plan.arrays, plan.outputs)
 
 
-def _block(plan: Plan, stored: Any, zeros: Integers, given: Integers) -> Block:
-    """Return what a stored block asks of the periphery; `zeros` of its outputs, `given` multipliers and addends."""
+def _block(plan: Plan, stored: Any, zeros: Integers, multipliers: Integers, addends: Integers) -> Block:
+    """Return what a stored block asks of the periphery; `zeros` of its outputs."""
+    step = plan.combining.step if plan.combining else 1
     levels = stored.levels.astype(np.int64)
     height, width, _ = levels.shape
     shown = levels[..., 0::2] - levels[..., 1::2] if plan.coding.pairs else levels
@@ -239,15 +280,14 @@ def _block(plan: Plan, stored: Any, zeros: Integers, given: Integers) -> Block:
     wired[:, :, : plan.outputs * plan.digits] = cells.reshape(plan.rows, plan.arrays, -1).transpose(1, 0, 2)
     inverted = np.zeros((plan.arrays, plan.adcs * plan.per_adc), dtype=np.bool_)
     coefficients = np.zeros(plan.arrays * plan.outputs, dtype=np.int64)
-    coefficients[:width] = plan.coding.base - zeros
+    coefficients[:width] = plan.coding.base * step - zeros
     if stored.inverted is not None:
         wired[:, :, -1] = 1
         flipped = np.zeros((plan.arrays * plan.outputs, plan.digits), dtype=np.bool_)
         flipped[:width] = stored.inverted
         inverted[:, : plan.outputs * plan.digits] = flipped.reshape(plan.arrays, -1)
-        coefficients += plan.coding.highest * (flipped * np.array(plan.significances)).sum(axis=1)
-    shape = (plan.arrays, plan.outputs)
-    return Block(wired, coefficients.reshape(shape), given[0].reshape(shape), given[1].reshape(shape), inverted)
+        coefficients += plan.coding.highest * step * (flipped * np.array(plan.significances)).sum(axis=1)
+    return Block(wired, coefficients.reshape(plan.arrays, plan.outputs), multipliers, addends, inverted)
 
 
 def _exact(quantised: QuantisedNetwork, layer: MatrixLayer, x: Any, zero: int) -> Integers:

@@ -92,10 +92,16 @@ def balanced(values: Iterable[Value]) -> Value:
     return values[0]
 
 
-def memory(m: Module, name: str, shape: Any, depth: int, enable: Any, address: Any, data: Any) -> Any:
-    """Put a memory with one port to write and one to read, without a cycle between, and return that."""
+def wire(m: Module, source: Any, target: Any, *ports: str) -> None:
+    """Connect ports of one part with those of the same names of another."""
+    m.d.comb += [getattr(target, port).eq(getattr(source, port)) for port in ports]
+
+
+def memory(m: Module, name: str, shape: Any, depth: int, enable: Any, address: Any, data: Any, reads: int = 1) -> Any:
+    """Put a memory with one port to write and one to read, or more, without a cycle between; return that, or a list of them."""
     held = Memory(shape=shape, depth=depth, init=[])
     m.submodules[name] = held
     write = held.write_port()
     m.d.comb += [write.en.eq(enable), write.addr.eq(address), write.data.eq(data)]
-    return held.read_port(domain="comb")
+    ports = [held.read_port(domain="comb") for _ in range(reads)]
+    return ports[0] if reads == 1 else ports

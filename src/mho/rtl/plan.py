@@ -10,55 +10,39 @@ Every width is proven: it holds what its number can reach, from the rows, levels
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 from mho.chip import Chip
 from mho.chip.coding import Coding
 from mho.chip.readout import Readout
 from mho.errors import ChipError
+from mho.rtl.slots import UNIT, Lane, Slot, lanes_of
 from mho.units import exact
 
 ACCUMULATOR_BITS = 32
 """As the accumulators of all presets have."""
-UNIT = -1
-"""The output of the slot that sums a unit column."""
 MOST_CYCLES, MOST_PARTS = 4096, 8
 """The most cycles of the logic's clock that a conversion and the overhead of a step may take; and a conversion alone, where these
 have no common measure."""
 
 
 @dataclass(frozen=True)
-class Slot:
-    """The running sum of a lane for output `output` of its array (UNIT: the unit column), from `low` to `high`."""
-
-    output: int
-    low: int
-    high: int
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What a lane does with the codes of its ADCs at one index: adds them to `slot`, each times its significance.
-
-    `significance`: one for each ADC of the lane, 0 for one that has nothing to convert. `starts`: first addition of a step.
+class Combining:
+    """What makes sums of outputs out of those of columns of digits, or of vectors of a basis: `lanes`, each with a list of up to
+    `entries` products with factors of `factor_bits`, that add up `targets` outputs. `step`: what a level of a cell counts for.
+    `index_bits`: of what says which input a row takes, 0 where rows are in order; `late`: bits by which inputs may be shifted.
     """
 
-    slot: int
-    starts: bool
-    significance: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Lane:
-    """ADCs [first, first + count) of an array, and what is done with their codes, index by index."""
-
-    first: int
-    count: int
-    turns: tuple[Turn, ...]
-    slots: tuple[Slot, ...]
+    targets: int
+    lanes: int
+    entries: int
+    factor_bits: int
+    step: int = 1
+    index_bits: int = 0
+    late: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,7 +54,8 @@ class Plan:
 
     `resolving`: lanes take codes as wide as the fullest column's sum asks for, whatever bits the chip's ADCs have. `signed`: inputs
     may be negative, and are driven as `array.input_coding` says. `output_bits`: of the codes that are made. `words`: input codes
-    that are loaded in a cycle.
+    that are loaded in a cycle. `combining`: what makes sums of outputs, where those of weights are not these; `input_bits` are then
+    those of shifted inputs, and with an index of inputs each column holds digits of one place.
     """
 
     chip: Chip
@@ -80,20 +65,26 @@ class Plan:
     resolving: bool = True
     multiplier_bits: int = 24
     output_bits: int = 8
+    combining: Combining | None = None
 
     @classmethod
-    def of(
-        cls, chip: Chip, weight_bits: int = 8, input_bits: int = 8, signed: bool = False, **more: bool | int
-    ) -> Plan:
+    def of(cls, chip: Chip, weight_bits: int = 8, input_bits: int = 8, signed: bool = False, **more: Any) -> Plan:
         """Return the periphery, or raise ChipError for a chip that it cannot serve."""
-        plan = cls(chip, weight_bits, input_bits, signed, **more)  # type: ignore[arg-type]
+        plan = cls(chip, weight_bits, input_bits, signed, **more)
         if plan.outputs < 1:
             raise ChipError(f"an array of chip {chip.name} has no room for a weight of {weight_bits} bits")
         return plan
 
+    @property
+    def indexed(self) -> bool:
+        """True if an index says which input each row takes."""
+        return self.combining is not None and self.combining.index_bits > 0
+
     @cached_property
     def coding(self) -> Coding:
-        """How cells hold a weight."""
+        """How cells hold a weight, or a digit that is mapped by itself."""
+        if self.indexed:
+            return Coding("offset", self.weight_bits, self.weight_bits)
         return self.chip.coding_of(self.weight_bits)
 
     @cached_property
@@ -101,6 +92,9 @@ class Plan:
         """How a full array is read."""
         rows = self.rows_at_once
         conversions = self.coding.conversions(self.chip.array.columns)
+        if self.indexed:
+            # The array has the unit column of whole weights all the same.
+            conversions += self.chip.coding.unit_columns
         bits = self.chip.array.adc_bits
         return Readout(self.chip, self.input_bits, bits, conversions, self.signed, -(-self.rows // rows))
 
@@ -278,59 +272,10 @@ class Plan:
         """What a code of every step of a pass and turn counts for together, at most."""
         return self.turns * max(sum(1 << (size * step) for step in range(steps)) for steps, size in self.steps)
 
-    def _conversion(self, number: int) -> tuple[int, int]:
-        """Return the output of an array's conversion and its significance, 0 where its columns hold no weight."""
-        if self.coding.inverts and number == self.conversions - 1:
-            return UNIT, 1
-        output, digit = divmod(number, self.digits)
-        return (output, self.significances[digit]) if output < self.outputs else (self.outputs, 0)
-
     @cached_property
     def lanes(self) -> tuple[Lane, ...]:
         """The lanes of an array."""
-        return tuple(lane for lane in self._lanes() if lane.slots)
-
-    def _lanes(self) -> Iterator[Lane]:
-        per, together = self.per_adc, 1
-        if per < self.digits and self.digits % per == 0 and not self.coding.inverts:
-            together = self.digits // per
-        for first in range(0, self.adcs, together):
-            count = min(together, self.adcs - first)
-            slots: list[int] = []
-            turns: list[Turn] = []
-            for index in range(per):
-                read = [self._conversion(number) for number in self._read_by(first, count, index)]
-                used = {output for output, significance in read if significance}
-                if not used:
-                    turns.append(Turn(0, False, (0,) * count))
-                    continue
-                (output,) = used
-                starts = output not in slots
-                if starts:
-                    slots.append(output)
-                turns.append(Turn(slots.index(output), starts, tuple(significance for _, significance in read)))
-            yield Lane(
-                first, count, tuple(turns), tuple(self._slot(number, slots, turns) for number in range(len(slots)))
-            )
-
-    def _read_by(self, first: int, count: int, index: int) -> Iterator[int]:
-        """Yield the conversions that the ADCs of a lane make at an index; the last one's columns may be fewer."""
-        for adc in range(first, first + count):
-            number = adc * self.per_adc + index
-            yield number if number < self.conversions else self.outputs * self.digits + (1 << 30)
-
-    def _slot(self, number: int, outputs: list[int], turns: list[Turn]) -> Slot:
-        """Return a slot with the range of its sum."""
-        low, high = self.code_range
-        ends = [0, 0]
-        for turn in turns:
-            for significance in turn.significance if turn.slot == number else ():
-                reach = sorted((significance * low, significance * high))
-                if self.coding.inverts:
-                    reach = [-reach[1], reach[1]]
-                ends[0] += reach[0] * self.most_steps
-                ends[1] += reach[1] * self.most_steps
-        return Slot(outputs[number], min(ends[0], 0), ends[1])
+        return tuple(lane for lane in lanes_of(self) if lane.slots)
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -346,14 +291,41 @@ class Plan:
 
     @property
     def words(self) -> int:
-        """Input codes that are loaded in a cycle: as many as the tile's port brings, and no fewer than a window needs."""
-        port = max(self.chip.tile.buffer_port_bits // self.input_bits, 1)
+        """Input codes that are loaded in a cycle: as many as the tile's port brings, or one where an index says which, and no fewer
+        than a window needs.
+        """
+        port = 1 if self.indexed else max(self.chip.tile.buffer_port_bits // self.input_bits, 1)
         return min(self.rows, max(1 << (port.bit_length() - 1), -(-self.rows // self.window_cycles)))
 
     @property
     def loads(self) -> int:
         """Cycles that loading a window's inputs takes."""
         return -(-self.rows // self.words)
+
+    @property
+    def load_bits(self) -> int:
+        """Bits of an input code as it is loaded, before it is shifted."""
+        return self.input_bits - (self.combining.late if self.combining else 0)
+
+    @property
+    def makers(self) -> int:
+        """Requantisers: one for each array, or one behind lanes that combine the sums of all."""
+        return 1 if self.combining else self.arrays
+
+    @property
+    def makes(self) -> int:
+        """Outputs of each requantiser."""
+        return self.combining.targets if self.combining else self.outputs
+
+    @property
+    def combined(self) -> int:
+        """Cycles after the sums of a window are complete in which lanes combine them and hand on outputs, at the most."""
+        return self.combining.entries + self.combining.targets + 6 if self.combining else 0
+
+    @property
+    def waits(self) -> bool:
+        """True if a window must wait until the sums of the one before are combined, which would not be over in time."""
+        return self.combined > 0 and self.drained + self.combined + 9 > self.window_cycles
 
     @property
     def input_sum(self) -> int:
@@ -372,4 +344,4 @@ class Plan:
         return ((1 << (ACCUMULATOR_BITS - 1)) - 1) // (2 * block)
 
 
-__all__ = ["ACCUMULATOR_BITS", "UNIT", "Lane", "Plan", "Slot", "Turn"]
+__all__ = ["ACCUMULATOR_BITS", "Combining", "Plan"]

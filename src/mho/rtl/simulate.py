@@ -9,19 +9,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mho.rtl.accumulate import WIDE
 from mho.rtl.commands import (
     END,
+    ENTRY,
     INVERT,
     LOAD,
     OPERATION_BITS,
+    ROW,
     SET,
+    STROBES,
     WAIT,
-    WIDE,
     WINDOW,
     WRITE,
     Stimulus,
     drain_cycles,
     fields,
+    packed,
 )
 from mho.rtl.group import Group
 from mho.rtl.part import Part
@@ -52,7 +56,7 @@ class _Arrays:
 
     def __init__(self, stimulus: Stimulus) -> None:
         self.plan = stimulus.plan
-        self.cells = [block.cells.astype(np.float64) for block in stimulus.blocks]
+        self.cells = [cells.astype(np.float64) for cells in stimulus.cell_sets]
         self.known: tuple[int, int, int] | None = None
         self.sums: Any = None
 
@@ -71,7 +75,7 @@ class _Arrays:
             self.sums = np.clip(padded, low, high).reshape(plan.arrays * plan.adcs, plan.per_adc) & (
                 (1 << plan.code_bits) - 1
             )
-        return sum(value << (plan.code_bits * at) for at, value in enumerate(self.sums[:, index].tolist()))
+        return packed(self.sums[:, index].tolist(), plan.code_bits)
 
 
 def _unpacked(word: int, bits: int, count: int) -> list[int]:
@@ -140,14 +144,12 @@ def in_amaranth(group: Group, stimulus: Stimulus, traced: bool = False) -> tuple
 
 def _left(group: Group, ready: int, numbers: int, fixed: int, made: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield what leaves in a cycle."""
-    plan, bits = group.plan, group.output_shape.width
-    for array in range(plan.arrays):
+    plan = group.plan
+    shown = ((numbers, group.output_shape.width), (fixed, WIDE), (made, plan.output_bits))
+    for array, (number, v, code) in enumerate(
+        zip(*(_unpacked(word, bits, plan.makers) for word, bits in shown), strict=True)
+    ):
         if ready >> array & 1:
-            v = _unpacked(fixed, WIDE, plan.arrays)[array]
-            number, code = (
-                _unpacked(numbers, bits, plan.arrays)[array],
-                _unpacked(made, plan.output_bits, plan.arrays)[array],
-            )
             yield array, number, v - (v >> (WIDE - 1) << WIDE), code
 
 
@@ -159,12 +161,14 @@ class _Feeder:
         self.layout = fields(stimulus.plan)
         self.word = next(words)
         self.done, self.quiet = False, 0
-        self.loading = self.driving = self.loads = 0
+        self.loading = self.driving = self.loads = self.vector = 0
+        self.vectors = stimulus.vectors
+        self.strobes = [getattr(group, name) for name in STROBES if name in group.signature.members]
 
     def step(self, ctx: Any) -> None:
         """Set the inputs of a cycle."""
         group = self.group
-        for port in (group.load, group.write, group.invert_write):
+        for port in self.strobes:
             ctx.set(port, 0)
         idle = not ctx.get(group.running) and not ctx.get(group.loaded) and not self.loads
         self.quiet = self.quiet + 1 if idle else 0
@@ -208,13 +212,25 @@ class _Feeder:
             ctx.set(group.invert_adc, values["adc"])
             ctx.set(group.invert_bits, values["bits"])
         elif operation == WINDOW:
-            self.loading, self.loads = values["block"], self.plan.loads
+            self.loading, self.loads, self.vector = values["block"], self.plan.loads, values["vector"]
             ctx.set(group.first_block, values["first_block"])
             ctx.set(group.last_block, values["last_block"])
         elif operation == LOAD:
             ctx.set(group.load, 1)
-            ctx.set(group.load_codes, values["codes"])
+            codes = values["codes"]
+            if self.plan.combining is not None and self.plan.indexed:
+                asked = _unpacked(ctx.get(group.input_index), self.plan.combining.index_bits, self.plan.words)
+                codes = packed((int(self.vectors[self.vector][index]) for index in asked), self.plan.load_bits)
+            ctx.set(group.load_codes, codes)
             self.loads -= 1
+        elif operation == ENTRY:
+            ctx.set(group.entry_write, 1 << values["lane"])
+            ctx.set(group.entry_address, values["address"])
+            ctx.set(group.entry, values["entry"])
+        elif operation == ROW:
+            ctx.set(group.row_write, 1)
+            ctx.set(group.row_address, values["address"])
+            ctx.set(group.row_entries, values["entries"])
 
 
 __all__ = ["Observed", "Traces", "in_amaranth"]

@@ -166,6 +166,10 @@ def synthesise(plan: Plan, text: str, liberty: Path, node: float, layer: Layer |
 
     Raises OptionError where there is no Yosys, or it fails.
     """
+    if plan.combining is not None:
+        raise OptionError(
+            "layers whose sums lanes combine are not synthesised: no role of a chip's file says what these take"
+        )
     design = mapped(text, liberty)
     different = number = 0
     run, energies = None, None

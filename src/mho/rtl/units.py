@@ -8,83 +8,8 @@ from amaranth.hdl import C, Module, Mux, Signal, signed, unsigned
 
 from mho.chip import Chip
 from mho.rtl.accumulate import WIDE, rounded
-from mho.rtl.part import Part, memory, width
-from mho.rtl.plan import ACCUMULATOR_BITS
-
-
-class RowShift(Part):
-    """Index memory of an array whose rows are inputs of anywhere in a layer, each shifted to the left by a number of its own. An
-    entry, index and shift, is written with `write` at `address`. From the cycle after `start` on, a row a cycle, `read` is high and
-    `index` says which input is to come; with it as `code` in the next cycle, when `valid` is high, `shifted` is what the row takes.
-    """
-
-    def __init__(self, rows: int, code_bits: int, index_bits: int, shift_bits: int) -> None:
-        self.rows, self.index_bits = rows, index_bits
-        super().__init__(
-            "mho_row_shift",
-            {
-                "write": 1, "address": width(0, rows - 1), "entry": index_bits + shift_bits, "start": 1, "code": code_bits,
-            },
-            {"read": 1, "index": index_bits, "valid": 1, "shifted": code_bits + (1 << shift_bits) - 1},
-        )  # fmt: skip
-
-    def elaborate(self, platform: Any) -> Module:
-        """Count rows, look them up, shift what comes."""
-        m, row = Module(), Signal(width(0, self.rows - 1))
-        entry = memory(m, "entries", self.entry.shape(), self.rows, self.write, self.address, self.entry)
-        shift = Signal(len(self.entry) - self.index_bits)
-        m.d.comb += [entry.addr.eq(row), self.index.eq(entry.data[: self.index_bits])]
-        with m.If(self.start):
-            m.d.sync += [self.read.eq(1), row.eq(0)]
-        with m.Elif(self.read):
-            m.d.sync += row.eq(row + 1)
-            with m.If(row == self.rows - 1):
-                m.d.sync += self.read.eq(0)
-        m.d.sync += [shift.eq(entry.data[self.index_bits :]), self.valid.eq(self.read)]
-        m.d.comb += self.shifted.eq(self.code << shift)
-        return m
-
-
-class CombiningLane(Part):
-    """Lane that makes sums of a layer of sums of columns: `sum` times `factor`, a coefficient or a signed power of two, is added to
-    what stands at `target`, 32 bits each, which begins anew with `first`. One a cycle; two cycles after `valid` it is in, and
-    `made`, with `done`, is what stands there.
-    """
-
-    def __init__(self, sum_bits: int, factor_bits: int, outputs: int) -> None:
-        self.outputs = outputs
-        super().__init__(
-            "mho_combining_lane",
-            {
-                "valid": 1,
-                "sum": signed(sum_bits),
-                "factor": signed(factor_bits),
-                "target": width(0, outputs - 1),
-                "first": 1,
-            },
-            {"done": 1, "made": signed(ACCUMULATOR_BITS)},
-        )
-
-    def elaborate(self, platform: Any) -> Module:
-        """Multiply, then add."""
-        m = Module()
-        product = Signal(signed(len(self.sum) + len(self.factor)))
-        output, valid, first = (
-            Signal(self.target.shape(), name="held_target"),
-            Signal(name="held"),
-            Signal(name="held_first"),
-        )
-        m.d.sync += [
-            product.eq(self.sum * self.factor),
-            output.eq(self.target),
-            valid.eq(self.valid),
-            first.eq(self.first),
-        ]
-        added = Signal(signed(ACCUMULATOR_BITS))
-        held = memory(m, "sums", signed(ACCUMULATOR_BITS), self.outputs, valid, output, added)
-        m.d.comb += [held.addr.eq(output), added.eq(Mux(first, 0, held.data) + product)]
-        m.d.sync += [self.done.eq(valid), self.made.eq(added)]
-        return m
+from mho.rtl.combine import CombiningLane, RowIndex
+from mho.rtl.part import Part, width
 
 
 class Dispatcher(Part):
@@ -172,7 +97,8 @@ def units_of(chip: Chip, multiplier_bits: int = 24) -> list[Part]:
     """Return the parts that a chip has beside the periphery of its groups, the lane of its vector unit first."""
     units: list[Part] = [VectorLane(chip.input_bits, multiplier_bits)]
     if chip.sparse is not None:
-        units.append(RowShift(chip.weight_rows, chip.input_bits, chip.sparse.index_bits, chip.sparse.shift_bits))
+        late = (1 << chip.sparse.shift_bits) - 1
+        units.append(RowIndex(chip.array.rows, 1, chip.input_bits, chip.sparse.index_bits, late))
         units.append(CombiningLane(chip.array.adc_bits + chip.input_bits, chip.weight_bits + 1, chip.group_columns))
     if chip.spec.basis is not None:
         sum_bits = int(chip.costs.roles["lane_multiplier"].context(chip)["sum_bits"])
@@ -183,4 +109,4 @@ def units_of(chip: Chip, multiplier_bits: int = 24) -> list[Part]:
     return units
 
 
-__all__ = ["CombiningLane", "Dispatcher", "RowShift", "VectorLane", "units_of"]
+__all__ = ["Dispatcher", "VectorLane", "units_of"]

@@ -1,0 +1,201 @@
+"""Where sums of columns are not yet sums of outputs: rows take inputs of anywhere, and lanes combine what columns give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+
+from mho.rtl.part import Part, memory, width
+from mho.rtl.plan import ACCUMULATOR_BITS, Plan
+
+
+class RowIndex(Part):
+    """Index memory of an array whose rows are inputs of anywhere in a layer, each shifted to the left by a number of its own. An
+    entry, from the lowest bit up an input, a shift, and whether the row is driven, is written with `write` at `address`. `index`
+    says which inputs the next `load` is to bring as `codes`; `shifted` is what the rows take then, in the same cycle.
+    """
+
+    def __init__(self, rows: int, words: int, code_bits: int, index_bits: int, late: int) -> None:
+        self.loads, self.words, self.index_bits, self.code_bits = -(-rows // words), words, index_bits, code_bits
+        self.entry_bits = index_bits + late.bit_length() + 1
+        self.shifted_bits = code_bits + late
+        super().__init__(
+            "mho_row_index",
+            {
+                "write": 1,
+                "address": width(0, self.loads - 1),
+                "entries": words * self.entry_bits,
+                "load": 1,
+                "codes": words * code_bits,
+            },
+            {"index": words * index_bits, "shifted": words * self.shifted_bits},
+        )
+
+    def entry_of(self, source: int, shift: int, driven: int) -> int:
+        """Return the entry of a row."""
+        return source | shift << self.index_bits | driven << (self.entry_bits - 1)
+
+    def elaborate(self, platform: Any) -> Module:
+        """Count loads, look rows up, shift what comes."""
+        m, at = Module(), Signal(width(0, self.loads - 1))
+        held = memory(m, "rows", self.entries.shape(), self.loads, self.write, self.address, self.entries)
+        with m.If(self.load):
+            m.d.sync += at.eq(Mux(at == self.loads - 1, 0, at + 1))
+        entries = [held.data.word_select(word, self.entry_bits) for word in range(self.words)]
+        codes = [self.codes.word_select(word, self.code_bits) for word in range(self.words)]
+        rows = []
+        for entry, code in zip(entries, codes, strict=True):
+            shifted = code << entry[self.index_bits : -1] if self.shifted_bits > self.code_bits else code
+            rows.append(Mux(entry[-1], shifted, 0)[: self.shifted_bits])
+        m.d.comb += [held.addr.eq(at), self.index.eq(Cat(*(entry[: self.index_bits] for entry in entries)))]
+        m.d.comb += self.shifted.eq(Cat(*rows))
+        return m
+
+
+class CombiningLane(Part):
+    """Lane that makes sums of outputs of sums of columns: `sum` times `factor`, a coefficient or a signed power of two, is added to
+    what stands at `target`, 32 bits each. With `hand` in place of `valid` what stands there is handed on, and is 0 from then on:
+    `made`, with `done`, two cycles later. One a cycle.
+    """
+
+    def __init__(self, sum_bits: int, factor_bits: int, outputs: int) -> None:
+        self.outputs = outputs
+        super().__init__(
+            "mho_combining_lane",
+            {
+                "valid": 1, "hand": 1, "sum": signed(sum_bits), "factor": signed(factor_bits), "target": width(0, outputs - 1),
+            },
+            {"done": 1, "made": signed(ACCUMULATOR_BITS)},
+        )  # fmt: skip
+
+    def elaborate(self, platform: Any) -> Module:
+        """Multiply, then add."""
+        m = Module()
+        product = Signal(signed(len(self.sum) + len(self.factor)))
+        output = Signal(self.target.shape(), name="held_target")
+        valid, hand = Signal(name="held_valid"), Signal(name="held_hand")
+        m.d.sync += [product.eq(self.sum * self.factor), output.eq(self.target)]
+        m.d.sync += [valid.eq(self.valid | self.hand), hand.eq(self.hand)]
+        added = Signal(signed(ACCUMULATOR_BITS))
+        held = memory(m, "sums", signed(ACCUMULATOR_BITS), self.outputs, valid, output, added)
+        m.d.comb += [held.addr.eq(output), added.eq(Mux(hand, 0, held.data + product))]
+        m.d.sync += [self.done.eq(hand), self.made.eq(held.data)]
+        return m
+
+
+class Combiner(Part):
+    """Product buffer of a group, and the lanes behind it. Sums of all arrays come in with `arrived`; with the last of a window each
+    lane goes through its list, an entry a cycle: from the lowest bit up a source (array after array, then `total`, the sum of the
+    inputs), a factor, a target, and whether the lists end. Target t is the t / lanes-th of lane t mod lanes. After a window of
+    which `hand` says so the sums of all targets are handed on, one a cycle. From `rst` on it takes as long to clear them. `busy`
+    until all is done; `complete` is high in the cycle after the last sum of a window came.
+    """
+
+    def __init__(self, plan: Plan, numbers: Any) -> None:
+        assert plan.combining is not None
+        self.plan, self.combining = plan, plan.combining
+        lanes, arrays = plan.combining.lanes, plan.arrays
+        self.sources = width(0, arrays * plan.outputs)
+        self.each = width(0, -(-plan.combining.targets // lanes) - 1)
+        self.entry_bits: int = self.sources.width + plan.combining.factor_bits + self.each.width + 1
+        super().__init__(
+            "mho_combiner",
+            {
+                "arrived": 1, "number": numbers, "sums": arrays * ACCUMULATOR_BITS, "total": width(0, plan.input_sum), "hand": 1,
+                "write": lanes, "address": width(0, plan.combining.entries - 1), "entry": self.entry_bits,
+            },
+            {"busy": 1, "complete": 1, "done": 1, "made": signed(ACCUMULATOR_BITS), "made_number": width(0, plan.makes - 1)},
+        )  # fmt: skip
+
+    def entry_of(self, entry: Sequence[int], final: bool) -> int:
+        """Return the entry of a source, a factor, and a target of its lane."""
+        source, factor, target = entry
+        target |= int(final) << self.each.width
+        factor &= (1 << self.combining.factor_bits) - 1
+        word: int = source | factor << self.sources.width | target << (self.entry_bits - self.each.width - 1)
+        return word
+
+    def elaborate(self, platform: Any) -> Module:
+        """Count entries, then targets; place the lanes."""
+        plan, combining, m = self.plan, self.combining, Module()
+        at, combines, ends, last = Signal(self.address.shape()), Signal(), Signal(), Signal()
+        target, lane = Signal(self.made_number.shape()), Signal(width(0, combining.lanes - 1))
+        row, clears, hands = Signal(self.each), Signal(init=1), Signal()
+        arrives = self.arrived & (self.number == plan.slots[-1].output)
+        m.d.sync += [self.complete.eq(arrives), combines.eq(arrives | combines & ~ends)]
+        with m.If(arrives):
+            m.d.sync += [last.eq(self.hand), at.eq(0)]
+        with m.Elif(combines):
+            m.d.sync += at.eq(at + 1)
+        ended = target == combining.targets - 1
+        with m.If(combines & ends):
+            m.d.sync += [clears.eq(last), hands.eq(last)]
+        with m.Elif(clears):
+            m.d.sync += [clears.eq(~ended), target.eq(Mux(ended, 0, target + 1))]
+            m.d.sync += lane.eq(Mux(ended | (lane == combining.lanes - 1), 0, lane + 1))
+            m.d.sync += row.eq(Mux(ended, 0, row + (lane == combining.lanes - 1)))
+        held = [Signal(self.made_number.shape(), name=f"target_{ago}_ago") for ago in (1, 2)]
+        kept = [Signal(name=f"hands_{ago}_ago") for ago in (1, 2)]
+        m.d.sync += [held[0].eq(target), held[1].eq(held[0]), kept[0].eq(clears & hands), kept[1].eq(kept[0])]
+        m.d.comb += [self.busy.eq(combines | clears | kept[0] | kept[1]), self.made_number.eq(held[1])]
+        made, done, finals = [], [], []
+        products = self._products(m)
+        for number in range(combining.lanes):
+            one = CombiningLane(ACCUMULATOR_BITS, combining.factor_bits, 1 << self.each.width)
+            self.place(m, f"lane_{number}", one)
+            entry = memory(
+                m, f"entries_{number}", unsigned(self.entry_bits), combining.entries, self.write[number], self.address,
+                self.entry,
+            )  # fmt: skip
+            source, factor, of_lane, final = self._fields(entry.data)
+            m.d.comb += [entry.addr.eq(at), one.valid.eq(combines), one.sum.eq(products(number, source))]
+            m.d.comb += [one.factor.eq(factor), one.hand.eq(clears & (lane == number))]
+            m.d.comb += one.target.eq(Mux(clears, row, of_lane))
+            made.append(Mux(one.done, one.made, 0))
+            done.append(one.done)
+            finals.append(final)
+        m.d.comb += [ends.eq(finals[0]), self.made.eq(_either(made)), self.done.eq(kept[1] & Cat(*done).any())]
+        return m
+
+    def _fields(self, entry: Any) -> list[Any]:
+        """Cut an entry into source, factor, target of its lane, and end."""
+        sizes = (self.sources.width, self.combining.factor_bits, self.each.width, 1)
+        parts = [entry[sum(sizes[:place]) : sum(sizes[: place + 1])] for place in range(4)]
+        return [parts[0], parts[1].as_signed(), parts[2], parts[3]]
+
+    def _products(self, m: Module) -> Any:
+        """Keep the sums of a window; return what gives a lane the sum that a source is."""
+        plan = self.plan
+        reads = [
+            memory(
+                m, f"products_{array}", signed(ACCUMULATOR_BITS), plan.outputs, self.arrived, self.number,
+                self.sums.word_select(array, ACCUMULATOR_BITS), self.combining.lanes,
+            )
+            for array in range(plan.arrays)
+        ]  # fmt: skip
+        total = Signal(self.total.shape(), name="held_total")
+        with m.If(self.arrived):
+            m.d.sync += total.eq(self.total)
+
+        def product(lane: int, source: Any) -> Any:
+            value = total
+            for array, each in reversed(list(enumerate(reads))):
+                port = each[lane] if isinstance(each, list) else each
+                m.d.comb += port.addr.eq(source - array * plan.outputs)
+                value = Mux(source < (array + 1) * plan.outputs, port.data, value)
+            return value
+
+        return product
+
+
+def _either(values: list[Any]) -> Any:
+    """Return the only value of several that is not 0."""
+    found = values[0]
+    for value in values[1:]:
+        found = found | value
+    return found
+
+
+__all__ = ["Combiner", "CombiningLane", "RowIndex"]
