@@ -36,53 +36,67 @@ HALVINGS = 32
 """Steps of each bisection. It ends on the side that keeps the bound valid."""
 
 
-def _relaxed(
-    work: Floats, blocks: Floats, most: Floats, least_s: Floats, begin: float, end: float, price: float
-) -> tuple[float, float]:
-    """Minimise time + price x written blocks from `begin` to `end` (layers, with shares); return that and the blocks used."""
-    least = used = 0.0
-    for layer in range(int(begin), len(blocks)):
-        if layer >= end:
-            break
-        share = min(end, layer + 1.0) - max(begin, float(layer))
-        if share <= 0.0:
-            continue
-        floor = share * least_s[layer]
-        if blocks[layer] == 0.0:
-            least += floor
-            continue
-        busy, fewest = share * work[layer], share * blocks[layer]
-        count = most[layer] if price == 0.0 else min(max(np.sqrt(busy / price), fewest), most[layer])
-        if share == 1.0:
-            # Time + price x blocks is convex in the copies: the best whole number is next to the best number.
-            below = max(np.floor(count / fewest), 1.0) * fewest
-            above = min(below + fewest, most[layer])
-            low, high = max(busy / below, floor) + price * below, max(busy / above, floor) + price * above
-            count = below if low <= high else above
-        least += max(busy / count, floor) + price * count
-        used += count
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _part(layers: Floats, layer: int, share: float, price: float) -> tuple[float, float]:
+    """Minimise time + price x written blocks of a share of a layer; return that and the blocks used."""
+    work, blocks, most, least_s = layers[layer]
+    floor = share * least_s
+    if blocks == 0.0:
+        return floor, 0.0
+    busy, fewest = share * work, share * blocks
+    count = most if price == 0.0 else min(max(np.sqrt(busy / price), fewest), most)
+    if share == 1.0:
+        # Time + price x blocks is convex in the copies: the best whole number is next to the best number.
+        below = max(np.floor(count / fewest), 1.0) * fewest
+        above = min(below + fewest, most)
+        low, high = max(busy / below, floor) + price * below, max(busy / above, floor) + price * above
+        count = below if low <= high else above
+    return max(busy / count, floor) + price * count, count
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _relaxed(layers: Floats, begin: float, end: float, price: float, known: Floats) -> tuple[float, float]:
+    """Minimise time + price x written blocks from `begin` to `end` (layers, with shares); return that and the blocks used.
+
+    `known` keeps the sums up to each layer from one `begin` and for one price, which ends that lie near each other have in common.
+    known[0] says which: the price, and up to which layer.
+    """
+    first, whole = int(begin), int(end)
+    if whole <= first:
+        return _part(layers, first, end - begin, price) if end > begin else (0.0, 0.0)
+    if known[0, 0] != price:
+        known[0, 0], known[0, 1], known[first + 1, 0], known[first + 1, 1] = price, first, 0.0, 0.0
+    for layer in range(int(known[0, 1]), whole):
+        least, used = _part(layers, layer, layer + 1.0 - max(begin, float(layer)), price)
+        known[layer + 2, 0], known[layer + 2, 1] = known[layer + 1, 0] + least, known[layer + 1, 1] + used
+    known[0, 1] = max(known[0, 1], whole)
+    least, used = known[whole + 1, 0], known[whole + 1, 1]
+    if end > whole:
+        more, further = _part(layers, whole, end - whole, price)
+        least, used = least + more, used + further
     return least, used
 
 
-relaxed = njit(cache=True)(_relaxed)
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _least_time(layers: Floats, groups: float, begin: float, end: float, enough: float, known: Floats) -> float:
+    """Bound the time from `begin` to `end` with `groups` written blocks; infinite where these do not suffice.
 
-
-def _least_time(
-    work: Floats, blocks: Floats, most: Floats, least_s: Floats, groups: float, begin: float, end: float
-) -> float:
-    """Bound the time from `begin` to `end` with `groups` written blocks; infinite where these do not suffice."""
-    if relaxed(work, blocks, most, least_s, begin, end, np.inf)[1] > groups * (1 + 1e-12):
+    Beyond `enough` any bound will do. `known`: room for _relaxed, for each step of the bisection, and two more.
+    """
+    if _relaxed(layers, begin, end, np.inf, known[HALVINGS])[1] > groups * (1 + 1e-12):
         return np.inf
-    bound, used = relaxed(work, blocks, most, least_s, begin, end, 0.0)
+    bound, used = _relaxed(layers, begin, end, 0.0, known[HALVINGS + 1])
     if used <= groups:
         return float(bound)
-    low, high, scale = 0.0, 1.0, np.max(work[int(begin) :]) + 1e-300
-    for _ in range(HALVINGS):
+    low, high, scale = 0.0, 1.0, np.max(layers[int(begin) :, 0]) + 1e-300
+    for step in range(HALVINGS):
         middle = 0.5 * (low + high)
         # Prices from 0 to infinity, evenly enough for any units.
         price = scale * middle / (1.0 - middle)
-        least, used = relaxed(work, blocks, most, least_s, begin, end, price)
+        least, used = _relaxed(layers, begin, end, price, known[step])
         bound = max(bound, least - price * groups)
+        if bound > enough:
+            break
         if used > groups:
             low = middle
         else:
@@ -90,38 +104,29 @@ def _least_time(
     return float(bound)
 
 
-least_time = njit(cache=True)(_least_time)
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def turnover_s(layers: Floats, groups: float, start_s: float, write_s: float, first_s: float) -> float:
+    """Bound the end of all layers, the first stretch lasting `first_s`, every other one `write_s`.
 
-
-def _turnover_s(
-    work: Floats,
-    blocks: Floats,
-    most: Floats,
-    least_s: Floats,
-    groups: float,
-    start_s: float,
-    write_s: float,
-    first_s: float,
-) -> float:
-    """Bound the end of all layers, the first stretch lasting `first_s`, every other one `write_s`."""
-    count = float(len(blocks))
+    `layers` has shape (layers, 4): work, blocks, the most blocks that are of use, and the least time.
+    """
+    count = float(len(layers))
+    known = np.empty((HALVINGS + 2, len(layers) + 2, 2))
     now, done, length = start_s, 0.0, first_s
     for _ in range(STRETCHES):
-        left = least_time(work, blocks, most, least_s, groups, done, count)
+        known[:, 0, 0] = np.nan
+        left = _least_time(layers, groups, done, count, length, known)
         if left <= length:
             return float(now + left)
         low, high = done, count
         for _ in range(HALVINGS):
             middle = 0.5 * (low + high)
-            if least_time(work, blocks, most, least_s, groups, done, middle) <= length:
+            if _least_time(layers, groups, done, middle, length, known) <= length:
                 low = middle
             else:
                 high = middle
         now, done, length = now + length, high, write_s
     return now
-
-
-turnover_s = njit(cache=True)(_turnover_s)
 
 
 def turnover_bound(
@@ -156,8 +161,10 @@ def turnover_bound(
             np.stack(pair, axis=1).ravel() for pair in ((work, none), (blocks, none), (most, none), (least_s, gaps_s))
         )
 
+    layers = np.stack((work, blocks, most, least_s), axis=1)
+
     def bound(first_s: float) -> float:
-        return float(turnover_s(work, blocks, most, least_s, float(groups), start_s, write_s, first_s))
+        return float(turnover_s(layers, float(groups), start_s, write_s, first_s))
 
     whole = bound(write_s)
     if whole - start_s > MANY * write_s:

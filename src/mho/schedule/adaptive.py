@@ -174,7 +174,7 @@ def _searched(
         annealer.run(short, expired)
     if annealer.value < plain_value and annealer.work > begun:
         most = int((runs - annealer.work) * 2 * short / (annealer.work - begun))
-        annealer.run(min(most, round(LONG * search.effort) * len(task.writers)), expired)
+        annealer.run(min(most, round(LONG * search.effort) * len(task.writers)), expired, last=True)
     best = {layer.index: int(each) for layer, each in zip(layers, annealer.best, strict=True)}
 
     def worth(end_s: float, copies: Copies) -> float:
