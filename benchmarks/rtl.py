@@ -126,6 +126,34 @@ def resnet8(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def combined(folder: Path) -> list[dict[str, Any]]:
+    """Run two windows of every matrix layer of resnet8, squeezed on sme, and as combinations of a basis on basisn."""
+    import mho
+    from mho import rtl
+
+    network, images, calibration = _resnet8(folder)
+    squeezed = mho.number.squeeze(mho.number.quantise(network, calibration, symmetric=True, requantise=24), 2)
+    lanes = mho.Strategy.load("basisn").with_({"coding": "bytes", "mapping.combine": "lanes"})
+    rows = []
+    for chip, quantised, strategy in (
+        ("sme", squeezed, mho.Strategy().with_({"mapping": "squeezed", "mapping.packing": "separate"})),
+        ("basisn", mho.number.fit_basis(network, calibration[:16], 512, 32), lanes),
+    ):
+        program = mho.compile(quantised, chip, strategy)
+        for mapped in program.mapping.layers:
+            layer = rtl.layer_of(program, mapped.name, images[:1], 2)
+            found, combining = rtl.cosimulate(layer), layer.plan.combining
+            print(chip, found, flush=True)
+            own = (
+                {}
+                if combining is None
+                else {"lanes": combining.lanes, "entries": combining.entries, "late": combining.late}
+            )
+            model = mapped.readout.window_s / float(layer.plan.clock_s)
+            rows.append({"chip": chip, **found.to_dict(), **own, "model": model})
+    return rows
+
+
 def multipliers(folder: Path) -> list[dict[str, Any]]:
     """Count codes of resnet8 that differ from those of float64, by bits of multipliers."""
     from mho.number import quantise, run_reference
@@ -240,6 +268,27 @@ def synthesised(rows: list[dict[str, Any]]) -> str:
     )  # fmt: skip
 
 
+def combined_table(rows: list[dict[str, Any]]) -> str:
+    """Return the table of layers whose columns are no outputs."""
+    lines = [
+        (
+            r["chip"], r["layer"], str(r["compared"]), str(r["different"]), str(r["late"]), f"{r['lanes']} x {r['entries']}",
+            str(r["planned"]), f"{r['model']:g}",
+        )
+        for r in rows
+    ]  # fmt: skip
+    return "\n\n".join(
+        (
+            "**Layers whose columns are no outputs**: resnet8 (real weights) squeezed on `sme`, combinations of 512 vectors on "
+            f"`basisn`, two windows of each layer in {rows[0]['simulator']}: bits by which inputs are shifted, lanes and the most "
+            "entries of a list, cycles of the logic a window (of an input vector of the basis) beside the timing model's:",
+            table(
+                ("chip", "layer", "compared", "differ", "shifted", "lists", "cycles", "timing model"), lines, right=2
+            ),
+        )
+    )
+
+
 def rendered(results: dict[str, Any]) -> str:
     """Return the sentences and tables."""
     random = results["random"]
@@ -274,6 +323,8 @@ def rendered(results: dict[str, Any]) -> str:
         "on sums, which go on behind other windows; lines of Verilog, and seconds (CPU of this process) to write them:",
         table(("chip", "cycle, ns", "cycles", "timing model", "lanes", "loading", "handing on", "lines", "s"), chips),
     ]
+    if "combined" in results:
+        parts.insert(4, combined_table(results["combined"]))
     if "synthesis" in results:
         parts.append(synthesised(results["synthesis"]))
     return "\n\n".join(parts)
@@ -286,16 +337,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--render", action="store_true", help="write the page again from benchmarks/rtl.json")
     parser.add_argument("--liberty", type=Path, metavar="FILE", help="run a layer in gates of this library alone")
     parser.add_argument("--node", type=float, metavar="NM", help="the node in nm that the library is of")
+    parser.add_argument(
+        "--combined", action="store_true", help="run layers whose columns are no outputs, and presets, alone"
+    )
     chosen = parser.parse_args(arguments)
     data = Path(os.environ.get("MHO_DATA", "")) / "cifar10"
     if chosen.liberty:
         write_json(RESULTS, {**read_json(RESULTS), "synthesis": synthesis(data, chosen.liberty, chosen.node * 1e-9)})
+    elif chosen.combined:
+        write_json(RESULTS, {**read_json(RESULTS), "combined": combined(data), "presets": list(presets())})
     elif not chosen.render:
         write_json(
             RESULTS,
             {
                 "schema": SCHEMA, "presets": list(presets()), "multipliers": multipliers(data), "resnet8": resnet8(data),
-                "random": random_layers(chosen.numbers),
+                "random": random_layers(chosen.numbers), "combined": combined(data),
                 **{key: value for key, value in (read_json(RESULTS) if RESULTS.exists() else {}).items() if key == "synthesis"},
             },
         )  # fmt: skip

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import mho
 from mho.chip import Chip
+from mho.chip.lookup import Reading
 from mho.machine.functional import Executor
 from mho.network.graph import Network
 from mho.network.layers import Activation, Array, Convolution, Elementwise, Input, Pool
@@ -86,21 +87,25 @@ def test_the_vector_unit_makes_the_codes_of_the_program(simulator: str) -> None:
         assert made == encode(kept[target], code).astype(np.int64).ravel().tolist()
 
 
-@settings(max_examples=5)
-@given(st.integers(0, 10**6), st.integers(1, 6), st.integers(2, 5))
-def test_a_dispatcher_fires_what_a_program_of_look_ups_activates(seed: int, most: int, single: int) -> None:
-    """Any bags on an array, as few rows at once as may be: rows, modes and counters are those of their activations."""
-    rng = np.random.default_rng(seed)
-    bags = [rng.permutation(12)[: rng.integers(1, 12)].tolist() for _ in range(8)]
-    part = Dispatcher(12, most, single, 9)
+@settings(max_examples=6)
+@given(st.integers(0, 10**6), st.integers(1, 12), st.sampled_from(["switch", "every"]), st.integers(1, 2))
+def test_a_dispatcher_fires_what_a_program_of_look_ups_activates(
+    seed: int, most: int, modes: str, cell_bits: int
+) -> None:
+    """Any bags on an array, as few rows at once as may be: rows, bits of the ADCs and counters are those of their activations."""
+    changes = {"lookup.adc_modes": modes, "lookup.most_rows": most, "array.cell_bits": cell_bits}
+    chip = Chip.load("recross").override(changes, source="drawn")
+    part = next(unit for unit in units_of(chip) if isinstance(unit, Dispatcher))
+    bits, rng = Reading(chip, 8).bits, np.random.default_rng(seed)
+    most = len(bits) - 1
+    bags = [rng.permutation(chip.weight_rows)[: rng.integers(1, 24)].tolist() for _ in range(8)]
     cycles = [{"valid": 1, "row": row, "last": int(row == bag[-1])} for bag in bags for row in bag]
     answers = play(part, [*cycles, {}])
     fired = [(answer["rows"], answer["mode"]) for answer in answers if answer["fire"]]
     pieces = [bag[first : first + most] for bag in bags for first in range(0, len(bag), most)]
-    assert fired == [(sum(1 << row for row in piece), single if len(piece) == 1 else 9) for piece in pieces]
-    assert answers[-1]["activations"] == len(pieces) and answers[-1]["singles"] == sum(
-        len(piece) == 1 for piece in pieces
-    )
+    assert fired == [(sum(1 << row for row in piece), bits[len(piece)]) for piece in pieces]
+    assert answers[-1]["activations"] == len(pieces)
+    assert answers[-1]["singles"] == sum(len(piece) == 1 for piece in pieces)
 
 
 def _kinds(name: str) -> Iterator[str]:

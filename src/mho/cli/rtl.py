@@ -29,6 +29,7 @@ def rtl(
     *,
     overrides: list[str] | None = None,
     layer: str | None = None,
+    tile: int | None = None,
     windows: int | None = None,
     simulator: str | None = None,
     data: Path | None = None,
@@ -44,7 +45,7 @@ def rtl(
     from mho.files.writing import check_folder, write_text
 
     program = is_program(chip_or_program)
-    given = {"--layer": layer, "--windows": windows, "--simulator": simulator, "--data": data}
+    given = {"--layer": layer, "--tile": tile, "--windows": windows, "--simulator": simulator, "--data": data}
     unused = next((name for name, value in given.items() if value is not None), None)
     if not program and unused:
         raise OptionError(
@@ -52,7 +53,7 @@ def rtl(
         )
     if program and overrides:
         raise OptionError(f"--set: {chip_or_program} is compiled already and brings its chip")
-    if program and layer is None:
+    if program and layer is None and tile is None:
         raise OptionError("a program is run layer by layer; name one with --layer (mho list tells them)")
     if (liberty is None) != (node is None):
         raise OptionError("--liberty FILE needs --node NM, the node that the library is of, and the other way round")
@@ -61,6 +62,10 @@ def rtl(
     with progress(False) as say:
         from mho import rtl as logic
 
+        if tile is not None:
+            _tile(chip_or_program, tile, out, say)
+            if layer is None:
+                return
         ready, ok = None, True
         if layer is not None:
             ready, ok = _run(chip_or_program, layer, windows or 8, simulator, data, out, say)
@@ -80,6 +85,20 @@ def rtl(
             ok = ok and not made.different
     if not ok:
         raise typer.Exit(1)
+
+
+def _tile(path: str, tile: int, out: Path, say: Say) -> None:
+    """Write the controller of a tile, and the steps that it plays."""
+    from mho import rtl as logic
+    from mho.files.writing import write_text
+
+    steps = logic.TileList.of(kept_program(path, say), tile)
+    write_text(out / "tile.v", steps.verilog())
+    write_text(out / "tile.txt", str(steps))
+    typer.echo(
+        f"written to {out / 'tile.v'} and tile.txt: {sum(map(len, steps.groups))} steps of {len(steps.groups)} groups, "
+        f"{len(steps.needs) - 1} events"
+    )
 
 
 def _plan(name: str, overrides: list[str] | None) -> Plan:

@@ -12,6 +12,7 @@ from mho.errors import OptionError
 if find_spec("amaranth") is None:
     raise OptionError('the logic of a chip is made with the package amaranth: pip install "mho[rtl]"')
 
+from mho.rtl.controller import TileList
 from mho.rtl.cosimulate import CoSimulation, cosimulate
 from mho.rtl.emit import outline, verilog
 from mho.rtl.layer import Layer, layer_of
@@ -23,6 +24,7 @@ __all__ = [
     "Layer",
     "Plan",
     "Synthesis",
+    "TileList",
     "cosimulate",
     "files",
     "layer_of",

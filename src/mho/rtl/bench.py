@@ -21,8 +21,8 @@ from mho.rtl.commands import (
     WINDOW,
     WRITE,
     Stimulus,
-    drain_cycles,
     fields,
+    quiet_cycles,
     word_bits,
 )
 from mho.rtl.group import Group
@@ -67,7 +67,7 @@ def bench_text(group: Group, stimulus: Stimulus, words: int) -> str:
         }.get(operation, "")  # fmt: skip
         waits = f"if ({free}) " if operation in (WINDOW, LOAD) else ""
         cases.append(f"      {operation}: {waits}begin {' '.join(texts)} {more} at = at + 1; end")
-    cases.append(f"      {WAIT}: if (quiet > {drain_cycles(plan) + 4}) at = at + 1;")
+    cases.append(f"      {WAIT}: if (quiet > {quiet_cycles(plan)}) at = at + 1;")
     members = group.signature.members
     low, high = plan.code_range
     shapes = {name: len(getattr(group, name)) for name in members}

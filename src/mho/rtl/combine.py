@@ -86,11 +86,11 @@ class CombiningLane(Part):
 
 
 class Combiner(Part):
-    """Product buffer of a group, and the lanes behind it. Sums of all arrays come in with `arrived`; with the last of a window each
-    lane goes through its list, an entry a cycle: from the lowest bit up a source (array after array, then `total`, the sum of the
-    inputs), a factor, a target, and whether the lists end. Target t is the t / lanes-th of lane t mod lanes. After a window of
-    which `hand` says so the sums of all targets are handed on, one a cycle. From `rst` on it takes as long to clear them. `busy`
-    until all is done; `complete` is high in the cycle after the last sum of a window came.
+    """Product buffer of a group, and the lanes behind it. Sums of all arrays come in with `arrived`; after the last of a window
+    each lane goes through its list, an entry a cycle, while the sums of the next come in: from the lowest bit up a source (array
+    after array, then `total`, the sum of the inputs), a factor, a target, and whether the lists end. Target t is the t / lanes-th
+    of lane t mod lanes. After a window of which `hand` says so the sums of all targets are handed on, one a cycle. From `rst` on
+    it takes as long to clear them. `take` says that a window begins; there is `room` for one unless two are not combined.
     """
 
     def __init__(self, plan: Plan, numbers: Any) -> None:
@@ -103,10 +103,10 @@ class Combiner(Part):
         super().__init__(
             "mho_combiner",
             {
-                "arrived": 1, "number": numbers, "sums": arrays * ACCUMULATOR_BITS, "total": width(0, plan.input_sum), "hand": 1,
-                "write": lanes, "address": width(0, plan.combining.entries - 1), "entry": self.entry_bits,
+                "arrived": 1, "number": numbers, "sums": arrays * ACCUMULATOR_BITS, "total": width(0, plan.input_sum),
+                "hand": 1, "take": 1, "write": lanes, "address": width(0, plan.combining.entries - 1), "entry": self.entry_bits,
             },
-            {"busy": 1, "complete": 1, "done": 1, "made": signed(ACCUMULATOR_BITS), "made_number": width(0, plan.makes - 1)},
+            {"room": 1, "done": 1, "made": signed(ACCUMULATOR_BITS), "made_number": width(0, plan.makes - 1)},
         )  # fmt: skip
 
     def entry_of(self, entry: Sequence[int], final: bool) -> int:
@@ -120,18 +120,26 @@ class Combiner(Part):
     def elaborate(self, platform: Any) -> Module:
         """Count entries, then targets; place the lanes."""
         plan, combining, m = self.plan, self.combining, Module()
-        at, combines, ends, last = Signal(self.address.shape()), Signal(), Signal(), Signal()
+        at, combines, final, ending = Signal(self.address.shape()), Signal(), Signal(), Signal()
         target, lane = Signal(self.made_number.shape()), Signal(width(0, combining.lanes - 1))
         row, clears, hands = Signal(self.each), Signal(init=1), Signal()
+        # Of two halves of the product buffer one is written while the other is combined.
+        writes, reads, filled, pending = Signal(), Signal(), Signal(2), Signal(2)
+        last = [Signal(name=f"hand_{half}") for half in range(2)]
         arrives = self.arrived & (self.number == plan.slots[-1].output)
-        m.d.sync += [self.complete.eq(arrives), combines.eq(arrives | combines & ~ends)]
+        starts = (filled != 0) & ~combines & ~clears
+        m.d.comb += [ending.eq(combines & final), self.room.eq(~pending[1])]
+        m.d.sync += [combines.eq(starts | combines & ~final), at.eq(Mux(combines, at + 1, 0)), reads.eq(reads ^ ending)]
+        m.d.sync += [filled.eq(filled + arrives - ending), pending.eq(pending + self.take - ending)]
         with m.If(arrives):
-            m.d.sync += [last.eq(self.hand), at.eq(0)]
-        with m.Elif(combines):
-            m.d.sync += at.eq(at + 1)
+            m.d.sync += [
+                writes.eq(~writes),
+                *(each.eq(Mux(writes == half, self.hand, each)) for half, each in enumerate(last)),
+            ]
         ended = target == combining.targets - 1
-        with m.If(combines & ends):
-            m.d.sync += [clears.eq(last), hands.eq(last)]
+        with m.If(ending):
+            handed = Mux(reads, last[1], last[0])
+            m.d.sync += [clears.eq(handed), hands.eq(handed)]
         with m.Elif(clears):
             m.d.sync += [clears.eq(~ended), target.eq(Mux(ended, 0, target + 1))]
             m.d.sync += lane.eq(Mux(ended | (lane == combining.lanes - 1), 0, lane + 1))
@@ -139,9 +147,9 @@ class Combiner(Part):
         held = [Signal(self.made_number.shape(), name=f"target_{ago}_ago") for ago in (1, 2)]
         kept = [Signal(name=f"hands_{ago}_ago") for ago in (1, 2)]
         m.d.sync += [held[0].eq(target), held[1].eq(held[0]), kept[0].eq(clears & hands), kept[1].eq(kept[0])]
-        m.d.comb += [self.busy.eq(combines | clears | kept[0] | kept[1]), self.made_number.eq(held[1])]
+        m.d.comb += self.made_number.eq(held[1])
         made, done, finals = [], [], []
-        products = self._products(m)
+        products = self._products(m, writes, reads)
         for number in range(combining.lanes):
             one = CombiningLane(ACCUMULATOR_BITS, combining.factor_bits, 1 << self.each.width)
             self.place(m, f"lane_{number}", one)
@@ -149,14 +157,14 @@ class Combiner(Part):
                 m, f"entries_{number}", unsigned(self.entry_bits), combining.entries, self.write[number], self.address,
                 self.entry,
             )  # fmt: skip
-            source, factor, of_lane, final = self._fields(entry.data)
+            source, factor, of_lane, end = self._fields(entry.data)
             m.d.comb += [entry.addr.eq(at), one.valid.eq(combines), one.sum.eq(products(number, source))]
             m.d.comb += [one.factor.eq(factor), one.hand.eq(clears & (lane == number))]
             m.d.comb += one.target.eq(Mux(clears, row, of_lane))
             made.append(Mux(one.done, one.made, 0))
             done.append(one.done)
-            finals.append(final)
-        m.d.comb += [ends.eq(finals[0]), self.made.eq(_either(made)), self.done.eq(kept[1] & Cat(*done).any())]
+            finals.append(end)
+        m.d.comb += [final.eq(finals[0]), self.made.eq(_either(made)), self.done.eq(kept[1] & Cat(*done).any())]
         return m
 
     def _fields(self, entry: Any) -> list[Any]:
@@ -165,25 +173,25 @@ class Combiner(Part):
         parts = [entry[sum(sizes[:place]) : sum(sizes[: place + 1])] for place in range(4)]
         return [parts[0], parts[1].as_signed(), parts[2], parts[3]]
 
-    def _products(self, m: Module) -> Any:
-        """Keep the sums of a window; return what gives a lane the sum that a source is."""
-        plan = self.plan
-        reads = [
+    def _products(self, m: Module, writes: Any, reads: Any) -> Any:
+        """Keep the sums of two windows; return what gives a lane the sum that a source is."""
+        plan, totals = self.plan, [Signal(self.total.shape(), name=f"total_{half}") for half in range(2)]
+        places = 1 << len(self.number)
+        held = [
             memory(
-                m, f"products_{array}", signed(ACCUMULATOR_BITS), plan.outputs, self.arrived, self.number,
+                m, f"products_{array}", signed(ACCUMULATOR_BITS), 2 * places, self.arrived, Cat(self.number, writes),
                 self.sums.word_select(array, ACCUMULATOR_BITS), self.combining.lanes,
             )
             for array in range(plan.arrays)
         ]  # fmt: skip
-        total = Signal(self.total.shape(), name="held_total")
         with m.If(self.arrived):
-            m.d.sync += total.eq(self.total)
+            m.d.sync += [each.eq(Mux(writes == half, self.total, each)) for half, each in enumerate(totals)]
 
         def product(lane: int, source: Any) -> Any:
-            value = total
-            for array, each in reversed(list(enumerate(reads))):
+            value = Mux(reads, totals[1], totals[0])
+            for array, each in reversed(list(enumerate(held))):
                 port = each[lane] if isinstance(each, list) else each
-                m.d.comb += port.addr.eq(source - array * plan.outputs)
+                m.d.comb += port.addr.eq(Cat((source - array * plan.outputs)[: len(self.number)], reads))
                 value = Mux(source < (array + 1) * plan.outputs, port.data, value)
             return value
 

@@ -196,4 +196,9 @@ def drain_cycles(plan: Plan) -> int:
     return plan.drained + plan.combined + 9
 
 
-__all__ = ["Block", "Stimulus", "drain_cycles", "fields", "pack", "packed", "word_bits"]
+def quiet_cycles(plan: Plan) -> int:
+    """Return the cycles after which all that was driven has left, two windows that wait for lanes among it."""
+    return drain_cycles(plan) + plan.combined + 4
+
+
+__all__ = ["Block", "Stimulus", "drain_cycles", "fields", "pack", "packed", "quiet_cycles", "word_bits"]

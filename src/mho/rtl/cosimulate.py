@@ -42,8 +42,8 @@ class CoSimulation:
 
     `compared`: numbers, sums v and codes; `different`: those that were others, the `first` of them told. `cycles`: a window's,
     measured where one followed another at once, None where none did; `planned` and `timed`: those of the design and of the
-    timing model. `fill`: cycles from the last conversion of a window to its last code; `loads` those in which its inputs come,
-    behind the window before.
+    timing model. `fill`: cycles from the last conversion of a window to its last code at most; `loads` those in which its
+    inputs come, behind the window before.
     """
 
     layer: str

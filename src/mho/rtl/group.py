@@ -166,16 +166,9 @@ class Group(Part):
         m.d.comb += [
             combiner.arrived.eq(sums.done), combiner.number.eq(sums.made_number), combiner.total.eq(columns.total),
             combiner.sums.eq(Cat(*(each.made for _, each in made))), combiner.hand.eq(hand), combiner.write.eq(self.entry_write),
-            combiner.address.eq(self.entry_address), combiner.entry.eq(self.entry),
+            combiner.address.eq(self.entry_address), combiner.entry.eq(self.entry), combiner.take.eq(sequencer.take_window),
+            sequencer.available.eq(serialiser.loaded & combiner.room),
         ]  # fmt: skip
-        if plan.waits:
-            # A window begins when the sums of the one before are combined.
-            waits = Signal(name="uncombined")
-            with m.If(sequencer.take_window):
-                m.d.sync += waits.eq(1)
-            with m.Elif(combiner.complete):
-                m.d.sync += waits.eq(0)
-            m.d.comb += sequencer.available.eq(serialiser.loaded & ~waits & ~combiner.busy)
         self._requantiser(m, 0, combiner, self.write[plan.arrays])
 
 

@@ -324,8 +324,9 @@ class Plan:
 
     @property
     def waits(self) -> bool:
-        """True if a window must wait until the sums of the one before are combined, which would not be over in time."""
-        return self.combined > 0 and self.drained + self.combined + 9 > self.window_cycles
+        """True if a window may wait until sums of those before are combined, which need not be over in time."""
+        combining = self.combining
+        return combining is not None and max(self.combined, combining.entries + self.drained + 9) > self.window_cycles
 
     @property
     def input_sum(self) -> int:

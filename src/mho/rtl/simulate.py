@@ -23,9 +23,9 @@ from mho.rtl.commands import (
     WINDOW,
     WRITE,
     Stimulus,
-    drain_cycles,
     fields,
     packed,
+    quiet_cycles,
 )
 from mho.rtl.group import Group
 from mho.rtl.part import Part
@@ -177,7 +177,7 @@ class _Feeder:
         if operation == END:
             self.done = True
             return
-        if operation == WAIT and self.quiet < drain_cycles(self.plan) + 4:
+        if operation == WAIT and self.quiet < quiet_cycles(self.plan):
             return
         if (
             operation in (WINDOW, LOAD)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import C, Module, Mux, Signal, signed, unsigned
 
 from mho.chip import Chip
+from mho.chip.lookup import Reading
 from mho.rtl.accumulate import WIDE, rounded
 from mho.rtl.combine import CombiningLane, RowIndex
 from mho.rtl.part import Part, width
@@ -15,18 +17,18 @@ from mho.rtl.part import Part, width
 class Dispatcher(Part):
     """Gathers the look-ups of a bag that fall on one array: with `valid` row `row` is marked in `rows`, of which `count` are. With
     the `last` of a bag, or as many as the ADCs resolve, `fire` is high in the next cycle, and `mode`, the bits that the ADCs switch
-    to: few for a single row, all for more. `activations` and `singles` count what was fired; one look-up a cycle.
+    to for so many rows. `activations` and `singles` count what was fired; one look-up a cycle.
     """
 
-    def __init__(self, rows: int, most: int, single: int, full: int) -> None:
-        self.most, self.single, self.full = most, single, full
+    def __init__(self, rows: int, modes: Sequence[int]) -> None:
+        self.modes, self.most, full = tuple(modes), len(modes) - 1, max(modes)
         super().__init__(
             "mho_dispatcher",
             {"valid": 1, "row": width(0, rows - 1), "last": 1},
             {
                 "fire": 1,
                 "rows": rows,
-                "count": width(0, most),
+                "count": width(0, self.most),
                 "mode": width(0, full),
                 "activations": 32,
                 "singles": 32,
@@ -37,7 +39,10 @@ class Dispatcher(Part):
         """Mark rows, count them, fire."""
         m, count = Module(), Signal(width(0, self.most))
         m.d.comb += count.eq(Mux(self.fire, 0, self.count) + 1)
-        m.d.comb += self.mode.eq(Mux(self.count == 1, self.single, self.full))
+        mode = C(self.modes[-1], len(self.mode))
+        for rows in reversed([n for n in range(1, self.most) if self.modes[n] != self.modes[n + 1]]):
+            mode = Mux(self.count <= rows, self.modes[rows], mode)
+        m.d.comb += self.mode.eq(mode)
         m.d.sync += self.fire.eq(self.valid & (self.last | (count == self.most)))
         with m.If(self.valid):
             m.d.sync += [
@@ -103,9 +108,8 @@ def units_of(chip: Chip, multiplier_bits: int = 24) -> list[Part]:
     if chip.spec.basis is not None:
         sum_bits = int(chip.costs.roles["lane_multiplier"].context(chip)["sum_bits"])
         units.append(CombiningLane(sum_bits, chip.spec.basis.coefficient_bits, chip.group_columns))
-    if chip.lookup is not None and chip.lookup.adc_modes == "switch":
-        most = min(chip.rows_at_once, chip.lookup.most_rows)
-        units.append(Dispatcher(chip.weight_rows, most, chip.array.cell_bits, chip.array.adc_bits))
+    if chip.lookup is not None and chip.lookup.adc_modes != "fixed":
+        units.append(Dispatcher(chip.weight_rows, Reading(chip, 1).bits.tolist()))
     return units
 
 
