@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,19 +45,10 @@ def rtl(
     """
     from mho.files.writing import check_folder, write_text
 
-    program = is_program(chip_or_program)
-    given = {"--layer": layer, "--tile": tile, "--windows": windows, "--simulator": simulator, "--data": data}
-    unused = next((name for name, value in given.items() if value is not None), None)
-    if not program and unused:
-        raise OptionError(
-            f"{unused} is for a program (.mho); {chip_or_program} is a chip, of which Verilog alone is written"
-        )
-    if program and overrides:
-        raise OptionError(f"--set: {chip_or_program} is compiled already and brings its chip")
-    if program and layer is None and tile is None:
-        raise OptionError("a program is run layer by layer; name one with --layer (mho list tells them)")
     if (liberty is None) != (node is None):
         raise OptionError("--liberty FILE needs --node NM, the node that the library is of, and the other way round")
+    given = {"--layer": layer, "--tile": tile, "--windows": windows, "--simulator": simulator, "--data": data}
+    _check(chip_or_program, overrides, given)
     check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     with progress(False) as say:
@@ -85,6 +77,19 @@ def rtl(
             ok = ok and not made.different
     if not ok:
         raise typer.Exit(1)
+
+
+def _check(name: str, overrides: list[str] | None, given: Mapping[str, object]) -> None:
+    """Refuse options of programs for a chip, and the other way round."""
+    unused = next((option for option, value in given.items() if value is not None), None)
+    if not is_program(name):
+        if unused:
+            raise OptionError(f"{unused} is for a program (.mho); {name} is a chip, of which Verilog alone is written")
+        return
+    if overrides:
+        raise OptionError(f"--set: {name} is compiled already and brings its chip")
+    if given["--layer"] is None and given["--tile"] is None:
+        raise OptionError("a program is run layer by layer; name one with --layer (mho list tells them)")
 
 
 def _tile(path: str, tile: int, out: Path, say: Say) -> None:
