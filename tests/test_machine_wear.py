@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from math import sqrt
@@ -325,3 +326,14 @@ def test_expected_changes_of_mixed_blocks_are_near(seed: int) -> None:
     exact, expected, _ = overwriting(layers, seed, 2, "naive")
     assert ratios(exact, expected) == pytest.approx((1, 1), abs=0.15)
     assert expected.per_cell_max >= exact.per_cell_max
+
+
+def test_wear_takes_memory_for_the_groups_that_an_inference_writes_alone() -> None:
+    """Counters of all cells of chip raella, of 23,776 groups of 1,024 x 512 cells, would take 25 GB."""
+    net = network(entry(1, 2), linear("a", "x", 1, 2, 2))
+    program = mho.compile(with_codes(net, {"a": [[27, 1], [255, 7]]}), "raella", GREEDY.with_(residency="never"))
+    wear(mho.compile(with_codes(net, {"a": [[27, 1], [255, 7]]}), "raella", GREEDY))
+    tracemalloc.start()
+    assert wear(program).per_cell_max == 0.0
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()

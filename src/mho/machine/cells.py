@@ -8,6 +8,7 @@ cells at the start are as the inference before left them. The setup, which happe
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import lru_cache
 
 import numpy as np
@@ -21,6 +22,7 @@ from mho.program.columns import WRITE, columns, round_of
 from mho.program.deltas import Change, Deltas, Levels
 
 Integers = npt.NDArray[np.int64]
+Counters = npt.NDArray[np.unsignedinteger]
 
 
 class _Cells:
@@ -33,7 +35,9 @@ class _Cells:
         self.deltas = Deltas(program)
         # A cell changes at most once a write; a narrow counter keeps what is followed small.
         few = len(columns(program).of(WRITE)) < 2**16
-        self.worn = np.zeros((chip.groups, grid.rows, grid.columns), dtype=np.uint16 if few else np.uint32)
+        self.counter, self.shape = np.uint16 if few else np.uint32, (grid.rows, grid.columns)
+        # Of the groups that an inference writes alone: most of a chip that holds its network are not.
+        self.worn: defaultdict[int, Counters] = defaultdict(lambda: np.zeros(self.shape, dtype=self.counter))
 
     def write(self, number: int, *, wearing: bool) -> WriteCount:
         """Count what a write changes, and the steps of its slowest array; wear the cells, if asked."""
@@ -77,11 +81,8 @@ def _by_array(change: Change) -> tuple[Levels, Levels, Integers]:
     return np.ascontiguousarray(old[:, order]), np.ascontiguousarray(new[:, order]), ends
 
 
-def cell_changes(program: Program) -> tuple[dict[int, WriteCount], npt.NDArray[np.unsignedinteger]]:
-    """Follow every cell into its steady state: what each write does, and how often one inference from there changes each cell.
-
-    The changes have shape (groups, rows, columns of cells).
-    """
+def _followed(program: Program) -> tuple[dict[int, WriteCount], _Cells]:
+    """Follow every cell into its steady state: what each write does, and the cells that one inference from there has worn."""
     cells = _Cells(program)
     writes = columns(program).of(WRITE).tolist()
     counts = {number: cells.write(number, wearing=False) for number in writes if number < program.setup}
@@ -89,7 +90,19 @@ def cell_changes(program: Program) -> tuple[dict[int, WriteCount], npt.NDArray[n
     for number in inference:
         cells.deltas.note(number)
     counts.update({number: cells.write(number, wearing=True) for number in inference})
-    return counts, cells.worn
+    return counts, cells
+
+
+def cell_changes(program: Program) -> tuple[dict[int, WriteCount], Counters]:
+    """Follow every cell into its steady state: what each write does, and how often one inference from there changes each cell.
+
+    The changes have shape (groups, rows, columns of cells): those of all groups of the chip, also where nothing is written.
+    """
+    counts, cells = _followed(program)
+    changes = np.zeros((program.chip.groups, *cells.shape), dtype=cells.counter)
+    for group, worn in cells.worn.items():
+        changes[group] = worn
+    return counts, changes
 
 
 def overwritten(program: Program) -> WriteCount:
@@ -104,12 +117,14 @@ def overwritten(program: Program) -> WriteCount:
 
 def _exact(program: Program) -> Wear:
     """Count one inference in steady state, every cell followed."""
-    counts, worn = cell_changes(program)
+    counts, cells = _followed(program)
     changed = sum(count.changed for i, count in counts.items() if i >= program.setup)
-    worst = float(worn.max())
-    # Shape (rows, columns of cells): what a cell of a group sees when the groups take turns.
-    levelled = float(worn.sum(axis=0, dtype=np.int64).max()) / program.chip.groups
-    return Wear(counts, changed / program.chip.cells, worst, levelled, True)
+    worst = max((float(worn.max()) for worn in cells.worn.values()), default=0.0)
+    # What a cell of a group sees when the groups take turns.
+    turns = np.zeros(cells.shape, dtype=np.int64)
+    for worn in cells.worn.values():
+        turns += worn
+    return Wear(counts, changed / program.chip.cells, worst, float(turns.max()) / program.chip.groups, True)
 
 
 @once

@@ -90,11 +90,12 @@ def _most(program: Program, timing: Timing, places: npt.NDArray[np.int64], size:
     lasts = ends[places] - timing.starts[places]
     moving = (lasts > 0) & (size > 0)
     places = places[moving]
-    rate = np.zeros(len(table.kind))
-    rate[places] = size[moving] / lasts[moving] / table.group_counts[places]
-    groups, users = table.groups(places)
-    tiles = np.tile(groups // program.chip.tile.groups, 2)
-    times = np.concatenate([ends[users], timing.starts[users]])
-    # Tile by tile and in the order of time; what ends at a time does so before what begins then.
-    order = np.lexsort((times, tiles))
-    return float(np.cumsum(np.concatenate([-rate[users], rate[users]])[order]).max(initial=0.0))
+    rate = size[moving] / lasts[moving] / table.group_counts[places]
+    # Tile by tile and in the order of time; what ends at a time does so before what begins then. Instructions are few beside the
+    # groups that they name: they are put in order, and tiles, which are small numbers, then keep it.
+    order = np.argsort(np.concatenate([ends[places], timing.starts[places]]), kind="stable")
+    users = np.tile(places, 2)[order]
+    groups, _ = table.groups(users)
+    tiles = (groups // program.chip.tile.groups).astype(np.min_scalar_type(program.chip.tiles))
+    changes = np.repeat(np.concatenate([-rate, rate])[order], table.group_counts[users])
+    return float(np.cumsum(changes[np.argsort(tiles, kind="stable")]).max(initial=0.0))

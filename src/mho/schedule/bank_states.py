@@ -276,7 +276,6 @@ class _Search:
         payable = int(np.searchsorted(prices, bound - self.rest[new + 1] - int(cost.min())))
         places, prices = places[:payable], prices[:payable]
         taken = np.array([held[:, [bool(bits >> old & 1) for old in alive]].sum(axis=1) for bits in self.beside[new]])
-        total = self._totals(taken, cost, places, prices)
         staying = [place for place, old in enumerate(alive) if self.last[old] > new]
         order = begins = np.arange(len(cost))
         kept = held[:, staying]
@@ -285,7 +284,8 @@ class _Search:
             kept = kept[order]
             differs = (kept[1:] != kept[:-1]).any(axis=1)
             begins = np.flatnonzero(np.concatenate([[True], differs]))
-            kept, total = kept[begins], np.minimum.reduceat(total[order], begins, axis=0)
+            kept = kept[begins]
+        total = self._totals(taken[:, order], cost[order], begins, places, prices)
         minded = self.last[new] > new
         if not minded:
             total = total.min(axis=1, initial=NEVER)[:, None]
@@ -309,15 +309,21 @@ class _Search:
         """Return the bundles of the tensor after this."""
         return self.options[min(new + 1, len(self.options) - 1)][0]
 
-    def _totals(self, taken: Integers, cost: Integers, places: Integers, prices: Integers) -> Integers:
-        """Return what states cost with each of a tensor's bundles, shape (states, bundles); NEVER where its banks are taken."""
+    def _totals(
+        self, taken: Integers, cost: Integers, begins: Integers, places: Integers, prices: Integers
+    ) -> Integers:
+        """Return the least that states cost with each of a tensor's bundles, of those from each of `begins` on up to the next.
+
+        Shape (begins, bundles); NEVER where the banks are taken.
+        """
+        # Compiled code takes a while to import.
+        from mho.schedule.bank_totals import totals
+
         bundles = self.bundles
-        total = cost[:, None] + prices
-        for each in taken:
-            left = bundles.all - each | bundles.guard
-            fits = (left[:, None] - bundles.codes[places] & bundles.guard) == bundles.guard
-            total = np.where(fits, total, NEVER)
-        return total
+        table: Integers = totals(
+            bundles.all - taken | bundles.guard, cost, begins, bundles.codes[places], prices, bundles.guard, NEVER
+        )
+        return table
 
     def _traced(self, steps: Sequence[_Step], state: int) -> Integers:
         """Return the banks of each kind that each tensor got on the way to a state, shape (tensors, kinds)."""
@@ -329,7 +335,7 @@ class _Search:
             before = step.order[int(step.begins[lot]) : end]
             if step.bundle is not None:
                 places, prices = (side[step.bundle[state] :][:1] for side in (places, prices))
-            total = self._totals(step.taken[:, before], step.cost[before], places, prices)
+            total = self._totals(step.taken[:, before], step.cost[before], np.arange(len(before)), places, prices)
             best = divmod(int(total.argmin()), len(places))
             state, chosen[new] = int(before[best[0]]), places[best[1]]
         return self.bundles.counts[chosen]
