@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,6 +199,24 @@ def presets() -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
+def examples() -> Iterator[dict[str, str]]:
+    """Yield what mho rtl says and writes of three presets: the command, what it prints, and the modules of the group."""
+    from mho import rtl
+    from mho.chip import Chip
+
+    for name in SYNTHESISED:
+        with tempfile.TemporaryDirectory() as folder:
+            words = (sys.executable, "-m", "mho", "rtl", name, "--out", folder)
+            said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+            text = (Path(folder) / "group.v").read_text()
+        chip = Chip.load(name)
+        plan = rtl.Plan.of(chip, signed=chip.array.drives_signs, resolving=False)
+        yield {
+            "command": f"mho rtl {name} --out out/rtl", "printed": said.replace(folder, "out/rtl").strip(),
+            "head": text.split("\n\n")[0], "outline": rtl.outline(plan).strip(),
+        }  # fmt: skip
+
+
 def synthesis(folder: Path, liberty: Path, node: float) -> list[dict[str, Any]]:
     """Run a layer of resnet8 in gates on three presets; what roles cost, and what a network costs on the chip that says so."""
     import mho
@@ -325,6 +346,12 @@ def rendered(results: dict[str, Any]) -> str:
     ]
     if "combined" in results:
         parts.insert(4, combined_table(results["combined"]))
+    parts += [
+        "**Three chips**: what the command says and writes first, and the modules of a group, from the outermost in:"
+    ]
+    for e in results["examples"]:
+        lines = (f"$ {e['command']}", e["printed"], *e["head"].splitlines(), "", *e["outline"].splitlines())
+        parts.append("\n".join(f"    {line}".rstrip() for line in lines))
     if "synthesis" in results:
         parts.append(synthesised(results["synthesis"]))
     return "\n\n".join(parts)
@@ -337,21 +364,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--render", action="store_true", help="write the page again from benchmarks/rtl.json")
     parser.add_argument("--liberty", type=Path, metavar="FILE", help="run a layer in gates of this library alone")
     parser.add_argument("--node", type=float, metavar="NM", help="the node in nm that the library is of")
-    parser.add_argument(
-        "--combined", action="store_true", help="run layers whose columns are no outputs, and presets, alone"
-    )
+    parser.add_argument("--combined", action="store_true", help="run layers whose columns are no outputs alone")
+    parser.add_argument("--presets", action="store_true", help="write presets and examples alone")
     chosen = parser.parse_args(arguments)
     data = Path(os.environ.get("MHO_DATA", "")) / "cifar10"
     if chosen.liberty:
         write_json(RESULTS, {**read_json(RESULTS), "synthesis": synthesis(data, chosen.liberty, chosen.node * 1e-9)})
     elif chosen.combined:
-        write_json(RESULTS, {**read_json(RESULTS), "combined": combined(data), "presets": list(presets())})
+        write_json(RESULTS, {**read_json(RESULTS), "combined": combined(data)})
+    elif chosen.presets:
+        write_json(RESULTS, {**read_json(RESULTS), "presets": list(presets()), "examples": list(examples())})
     elif not chosen.render:
         write_json(
             RESULTS,
             {
                 "schema": SCHEMA, "presets": list(presets()), "multipliers": multipliers(data), "resnet8": resnet8(data),
                 "random": random_layers(chosen.numbers), "combined": combined(data),
+                "examples": list(examples()),
                 **{key: value for key, value in (read_json(RESULTS) if RESULTS.exists() else {}).items() if key == "synthesis"},
             },
         )  # fmt: skip
