@@ -28,8 +28,10 @@ from mho.rtl.controller import WAIT, WINDOWS, WRITE, TileController, TileList
 from mho.rtl.sequencer import Sequencer
 from tests.test_rtl import _network
 
-WRITING = 23
-"""Cycles of a write here."""
+
+def _lasts(number: int, group: int) -> int:
+    """Return the cycles of a write here, or of anything elsewhere (group -1): many, and others for each."""
+    return 20 + (number * 37 + group * 53) % 97
 
 
 class _Tile:
@@ -90,7 +92,9 @@ class _Tile:
                     if (feed | writes) >> group & 1 and done[group] < len(acts):
                         self.starts.setdefault((acts[done[group]].instruction, group), cycle)
                         begun = cycle - self.starts[acts[done[group]].instruction, group]
-                        written |= (writes >> group & 1 and begun == WRITING - 1) << group
+                        written |= (
+                            writes >> group & 1 and begun == _lasts(acts[done[group]].instruction, group) - 1
+                        ) << group
                 ctx.set(controller.written, written)
                 for group, acts in enumerate(self.acts):
                     if ctx.get(controller.done) >> group & 1:
@@ -108,7 +112,7 @@ class _Tile:
             after = [self.over(each) for each in self.program.instructions[number].after]
             if None not in after and (number, -1) not in self.starts:
                 self.starts[number, -1] = cycle
-            if self.starts.get((number, -1), cycle) + 3 + number % 5 == cycle:
+            if self.starts.get((number, -1), cycle) + _lasts(number, -1) == cycle:
                 self.ends[number, -1] = cycle
                 self.told += [number] if number in self.steps.events else []
         ctx.set(controller.elsewhere, bool(self.told))
@@ -153,7 +157,7 @@ def test_groups_do_what_the_program_says(seed: int, columns: int, groups: int, s
             ready = max([before, *(run.over(other) or 0 for other in after)])
             told = max([ready, *(run.heard.get(other, 0) for other in after)])
             assert (ready < began or not ready) and began <= told + 2 + waits
-            cycles = step.argument * plan.window_cycles if step.operation == WINDOWS else WRITING
+            cycles = step.argument * plan.window_cycles if step.operation == WINDOWS else _lasts(number, group)
             assert ended - began == cycles + (step.operation == WINDOWS) - (step.operation == WRITE)
             one = program.instructions[number]
             if step.operation == WINDOWS and isinstance(one, Activate) and one.copies == 1:
