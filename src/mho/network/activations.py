@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
+# scipy.special takes a while to import: `scipy` loads it where it is first used.
 AnyArray = npt.NDArray[Any]
 Function = Callable[..., AnyArray]
 
@@ -43,16 +44,16 @@ FUNCTIONS: Mapping[str, Function] = {
     "clip": _clip,
     "leaky_relu": lambda x, slope: np.where(x >= 0.0, x, slope * x),
     "elu": lambda x, alpha: np.where(x > 0.0, x, alpha * np.expm1(np.minimum(x, 0.0))),
-    "sigmoid": lambda x: special.expit(x),
+    "sigmoid": lambda x: scipy.special.expit(x),
     "tanh": lambda x: np.tanh(x),
-    "gelu": lambda x: 0.5 * x * (1.0 + special.erf(x / math.sqrt(2.0))),
+    "gelu": lambda x: 0.5 * x * (1.0 + scipy.special.erf(x / math.sqrt(2.0))),
     "gelu_tanh": lambda x: 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * (x * x * x)))),
-    "silu": lambda x: x * special.expit(x),
+    "silu": lambda x: x * scipy.special.expit(x),
     "hard_sigmoid": lambda x, alpha, beta: np.minimum(np.maximum(alpha * x + beta, 0.0), 1.0),
     "hard_swish": lambda x: x * np.minimum(np.maximum(x + 3.0, 0.0), 6.0) / 6.0,
     "softplus": _softplus,
     "mish": lambda x: x * np.tanh(_softplus(x)),
-    "erf": lambda x: special.erf(x),
+    "erf": lambda x: scipy.special.erf(x),
     "exp": lambda x: np.exp(x),
     "log": lambda x: np.log(x),
     "sqrt": lambda x: np.sqrt(x),

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-from scipy.special import ndtri
 
 QUANTILES = 1 << 12
 HALF_ROOT = float(np.sqrt(0.5))
@@ -26,6 +25,8 @@ CONVERSIONS = 0x0C0
 @lru_cache(maxsize=1)
 def quantiles() -> npt.NDArray[np.float64]:
     """Return the middles of QUANTILES equally likely parts of a normal distribution, scaled to variance 1."""
+    from scipy.special import ndtri
+
     middles = ndtri((np.arange(QUANTILES) + 0.5) / QUANTILES)
     return np.asarray(middles / np.sqrt(np.mean(middles**2)))
 

@@ -21,8 +21,6 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from scipy.linalg.blas import dsymm
-from scipy.linalg.lapack import dpotrf, dpotri
 
 from mho.errors import AnalogError
 from mho.machine.analog.wires import Floats, Wiring
@@ -69,6 +67,10 @@ def _column(
 
 def from_left(conductances: Floats, wiring: Wiring) -> Floats:
     """Return the effective conductances (R, C) as seen by drivers on the left; those on the right, if any, hold 0 V."""
+    # It takes a while to import, and few runs know wires.
+    from scipy.linalg.blas import dsymm
+    from scipy.linalg.lapack import dpotrf, dpotri
+
     rows, columns = conductances.shape
     by_column = np.ascontiguousarray(conductances.T)
     answer = np.zeros((rows, columns), order="F")

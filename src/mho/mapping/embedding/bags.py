@@ -10,7 +10,6 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
 from mho.network.trace.trace import Indices, Offsets, Trace
 
@@ -19,6 +18,8 @@ Floats = npt.NDArray[np.float64]
 
 def turned(starts: Offsets, members: Indices, number: int) -> tuple[Offsets, Indices]:
     """Turn bags of rows into rows of bags: row r, of so many, is in bags [1][[0][r]:[0][r + 1]], rising."""
+    from scipy.sparse import csr_array
+
     rows = csr_array((np.ones(len(members), dtype=np.int8), members, starts), shape=(len(starts) - 1, number)).tocsc()
     return rows.indptr.astype(np.int64), rows.indices.astype(np.int32)
 

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
-from scipy.special import ndtr
 
 from mho.errors import DeviceError
 from mho.machine.analog.devices.curve import FloatArray
@@ -51,6 +50,8 @@ class Endurance(Law):
         with np.errstate(divide="ignore", over="ignore"):
             ratio = np.log(writes / self.median)
             if self.kind == "lognormal":
+                from scipy.special import ndtr
+
                 return np.asarray(ndtr(ratio / self.spread))
             shape = math.pi / (math.sqrt(6.0) * self.spread)
             return np.asarray(-np.expm1(-math.log(2.0) * np.exp(shape * ratio)))
