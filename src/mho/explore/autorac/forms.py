@@ -1,7 +1,8 @@
 """Hand-made models as points of a space that is searched: perceptrons, factorisation machines, products of vectors, and gates.
 
 A search that begins with models drawn at random begins far from what people know to be good. These are what DeepFM, DLRM and cross
-networks come to in the operators of a space, at its widths, with first-order weights where it has them.
+networks come to in the operators of a space, at its widths, with first-order weights where it has them; of gates up to DEEPEST in a
+row, each of which multiplies what it reads with itself, as a cross network's layers raise its order.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from mho.network.zoo.interaction.space import ModelSpace
 
 USUAL: Bits = (4, 8)
 """Bits to begin with: weights of 4 bits lose next to nothing (docs/clicks.md), inputs of 4 bits more."""
+DEEPEST = 3
+"""Gates in a row, at most."""
 
 
 def forms(space: ModelSpace) -> list[Genotype]:
@@ -46,6 +49,9 @@ def _of_width(space: ModelSpace, width: int, bits: Bits) -> Iterator[Genotype]:
         yield _model(space, (first,), count, bits)
         if space.blocks > 1:
             yield _model(space, (first, Dense("fc", narrower, (1,), bits)), count, bits)
+    gates = tuple(Dense("gate", width, (place,), bits, right=(place,)) for place in range(min(DEEPEST, space.blocks)))
+    for depth in range(2, len(gates) + 1):
+        yield _model(space, gates[:depth], count, bits)
 
 
 def _model(space: ModelSpace, dense: tuple[Dense, ...], count: int, bits: Bits) -> Genotype:

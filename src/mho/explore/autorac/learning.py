@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from mho.errors import OptionError
 from mho.explore.autorac.closed import ClosedJudge
@@ -39,6 +39,9 @@ FIRST = 0.5
 """Share of the trainings that come before the first round: forms, then models drawn at random."""
 BEGUN, CHIPS = 48, 4
 """Designs that a round begins with at most, and chips that are drawn for each model in the first."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -222,9 +225,9 @@ class Learner:
         return made
 
     def _first(self, space: ModelSpace) -> list[Genotype]:
-        """Return the models to begin with: forms, and half as many drawn at random."""
+        """Return the models to begin with: forms, narrow and wide ones, and half as many drawn at random."""
         count = max(3, round(FIRST * self.tries))
-        found = {model.key(): model for model in forms(space)[: 2 * count // 3]}
+        found = {model.key(): model for model in _evenly(forms(space), 2 * count // 3)}
         draw = Random(f"learner {self.seed}")
         for _ in range(100 * count):
             if len(found) >= count:
@@ -266,10 +269,14 @@ class Learner:
 
 def _spread(designs: Sequence[Judged], most: int) -> list[Judged]:
     """Return so many designs at the most, spread evenly over the order of log loss."""
-    ordered = sorted(designs, key=lambda each: (each.log_loss, each.product, each.number))
+    return _evenly(sorted(designs, key=lambda each: (each.log_loss, each.product, each.number)), most)
+
+
+def _evenly(ordered: Sequence[T], most: int) -> list[T]:
+    """Return so many of a list at the most, evenly spread, its ends among them."""
     if len(ordered) <= most:
-        return ordered
-    return [ordered[round(place * (len(ordered) - 1) / (most - 1))] for place in range(most)]
+        return list(ordered)
+    return [ordered[round(place * (len(ordered) - 1) / max(most - 1, 1))] for place in range(most)]
 
 
 __all__ = ["ROUNDS", "Foreseen", "Judged", "Learner", "front_of"]
