@@ -31,6 +31,7 @@ from mho.cli import (
     trace,
     train,
     verify,
+    warm,
 )
 from mho.cli.command import Command, InterruptedWorkError
 from mho.cli.spread import spread
@@ -73,6 +74,7 @@ app.command(cls=Command, epilog="mho show aras --set tiles=48\n\nmho show my-chi
 app.command("list", cls=Command)(spread(listings.list_program))
 app.command(cls=Command, epilog=rtl.EPILOG)(spread(rtl.rtl))
 app.command(cls=Command, epilog=init.EPILOG)(spread(init.init))
+app.command(cls=Command, epilog=warm.EPILOG)(spread(warm.warm))
 
 
 def _print_version(wanted: bool) -> None:
