@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mho.cli import warm
+from mho.cli.app import command
 from tests.command_line import Shell
 
 LEFT = {
@@ -23,13 +25,19 @@ LEFT = {
     "mho.machine.compiled.compared",  # of cells that are overwritten with real weights
 }
 """Kernels that may still be compiled at their first use."""
-TOLD = "import json; from mho.cli.warm import *; warm(); print(json.dumps({k: len(v.signatures) for k, v in kernels().items()}))"
+TOLD = """
+import json
+from mho.cli.app import command
+from mho.cli.warm import kernels
+command()(["warm"], standalone_mode=False)
+print(json.dumps({name: len(each.signatures) for name, each in kernels().items()}))
+"""
 
 
 def test_what_is_done_is_a_command_each_on_files_of_the_samples(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[tuple[str, ...]] = []
 
-    def noted(words: tuple[str, ...], folder: Path) -> None:
+    def noted(called: Any, words: tuple[str, ...], folder: Path) -> None:
         named = [word for word in words if word.endswith((".onnx", ".npz", ".csv"))]
         assert all((folder / word).is_file() for word in named)
         made.append(words)
@@ -43,7 +51,7 @@ def test_what_is_done_is_a_command_each_on_files_of_the_samples(shell: Shell, mo
 
 
 def test_what_a_command_tells_is_left_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    warm.done(("chips",), tmp_path)
+    warm.done(command(), ("chips",), tmp_path)
     assert capfd.readouterr() == ("", "")
 
 

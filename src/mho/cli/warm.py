@@ -45,7 +45,7 @@ WORK: dict[str, tuple[tuple[str, ...], ...]] = {
 """What is done for each kind of kernels: commands on the files of `mho init samples`, whose words these are."""
 
 
-def warm() -> None:
+def warm(context: typer.Context) -> None:
     """Compile numerical kernels ahead and keep them: half a minute or more once, seconds where they are kept already.
 
     They are kept where those of first uses are: beside the package, else in the user's folder of caches, else among temporary
@@ -59,19 +59,17 @@ def warm() -> None:
         for kind, commands in WORK.items():
             began = perf_counter()
             for words in commands:
-                done(words, folder)
+                done(context.find_root().command, words, folder)
             typer.echo(f"{kind}: {perf_counter() - began:.1f} s")
     number, place = kept()
     typer.echo(f"{number} kernels are kept in {place}")
 
 
-def done(words: tuple[str, ...], folder: Path) -> None:
-    """Run a command on files of a folder, and leave out what it tells."""
-    from mho.cli.app import command
-
+def done(command: Any, words: tuple[str, ...], folder: Path) -> None:
+    """Run a command line on files of a folder, and leave out what it tells."""
     there = [str(folder / word) if (folder / word).is_file() else word for word in words]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        command()(there, standalone_mode=False)
+        command(there, standalone_mode=False)
 
 
 def kernels() -> dict[str, Any]:
