@@ -20,6 +20,7 @@ from mho.machine.analog.sensing import Sensing
 from mho.machine.cells import cell_changes, overwritten
 from mho.machine.endurance import addressed_writes
 from mho.machine.fabric import Fabric
+from mho.machine.timing import time_program
 from mho.network.graph import Network
 from mho.network.samples import synthetic
 from mho.number import QuantisedNetwork
@@ -77,7 +78,8 @@ class Followed:
             changed, steps = changed + np.count_nonzero(change), steps + int(np.abs(change).sum())
             self.origin[group][change != 0] = number
             self.worn[group] += counted * (change != 0)
-            up, down = change.max(axis=2), -change.min(axis=2)
+            # Where all cells of a row change the same way, the other phase has nothing to do.
+            up, down = change.max(axis=2, initial=0), -change.min(axis=2, initial=0)
             took = up + down if self.chip.array.write_phases == 2 else np.maximum(up, down)
             slowest = max(slowest, int(took.sum(axis=0).max()))
         self.counts[number] = WriteCount(addressed, changed, steps, slowest)
@@ -134,6 +136,30 @@ def test_cells_are_counted_charged_and_worn_whatever_shape_they_are_written_by(
     step_s = slow.chip.array.pulse_s * slow.chip.array.pulses_full_range / (chip.levels - 1)
     for number, least in least_write_s(slow).items():
         assert least == pytest.approx(cells.counts[number].slowest * step_s)
+
+
+@pytest.mark.parametrize("phases", [1, 2])
+def test_a_row_whose_cells_all_change_the_same_way_takes_nothing_in_the_other_phase(phases: int) -> None:
+    # One row of two cells of 4 bits: a weight of 5 bits fills it, one of 1 bit leaves the second cell as it is.
+    #   a  31  1 15    over 0 0: up 15 at the most, nothing goes down; 16 steps in all
+    #   b   0  0  0    over 1 15: down 15 at the most, nothing goes up
+    #   c   0  0  -    nothing
+    chip = hand_chip(
+        tiles=1, tile__groups=1, group__arrays=1, array__rows=1, array__columns=2, array__cell_bits=4,
+        array__write_phases=phases, write_latency="actual",
+    )  # fmt: skip
+    net = network(entry(1, 1), *(linear(name, source, 1, 1, 1) for name, source in ("ax", "ba", "cb")))
+    quantised = with_codes(net, {"a": [[31]], "b": [[0]], "c": [[0]]})
+    matrices = {name: replace(each, bits=1 if name == "c" else 5) for name, each in quantised.matrices.items()}
+    program = compiled(replace(quantised, matrices=matrices), chip, schedule="naive", residency="never")
+    counts, least, timing = wear(program).counts, least_write_s(program), time_program(program)
+    assert counts == Followed(program).counts
+    assert list(counts.values()) == [WriteCount(2, 2, 16, 15), WriteCount(2, 2, 16, 15), WriteCount(1, 0, 0, 0)]
+    # Level after level, 4 pulses of 50 ns.
+    assert [least[number] for number in counts] == pytest.approx([15 * 4 * 50e-9, 15 * 4 * 50e-9, 0])
+    lasts = [timing.ends[number] - timing.starts[number] for number in counts]
+    assert lasts[:2] == pytest.approx([15 * 4 * 50e-9] * 2) and lasts[2] < 15 * 4 * 50e-9
+    assert mho.simulate(program).to_dict()["writes"]["pulses"] == 32 * 4
 
 
 @some
