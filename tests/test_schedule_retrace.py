@@ -112,7 +112,7 @@ def test_a_plan_that_is_past_what_may_be_taken_is_followed_no_further(changed: i
 def _plain_turnover(
     layers: npt.NDArray[np.float64], groups: float, start_s: float, write_s: float, first_s: float
 ) -> float:
-    """The turnover argument with every sum made anew: all layers, all prices, all ends."""
+    """The turnover argument with every sum made anew: all layers, all numbers of copies, all prices, all ends."""
 
     def relaxed(begin: float, end: float, price: float) -> tuple[float, float]:
         least = used = 0.0
@@ -124,12 +124,13 @@ def _plain_turnover(
             if blocks == 0.0:
                 least += floor
                 continue
-            count = most if price == 0.0 else min(max(math.sqrt(busy / price), fewest), most)
+            fed = most if floor == 0.0 else busy / floor
+            count = min(max(fed if price == 0.0 else min(math.sqrt(busy / price), fed), fewest), most)
             if share == 1.0:
-                below = max(math.floor(count / fewest), 1.0) * fewest
-                above = min(below + fewest, most)
-                low, high = (max(busy / each, floor) + price * each for each in (below, above))
-                count = below if low <= high else above
+                every = [*(copies * fewest for copies in range(1, math.floor(most / fewest) + 1)), most]
+                count = every[0]
+                if math.isfinite(price):
+                    count = min(every, key=lambda each: max(busy / each, floor) + price * each)
             least, used = least + (max(busy / count, floor) + price * count), used + count
         return least, used
 
@@ -166,6 +167,6 @@ def test_sums_that_ends_have_in_common_leave_the_turnover_bound_as_it_was(
     rng = np.random.default_rng(seed)
     blocks, windows = rng.integers(0, 8, count) * 1.0, rng.integers(1, 300, count) * 1.0
     work = blocks * windows * 0.7
-    layers = np.stack((work, blocks, np.maximum(work / 0.7, blocks), work * rng.choice([0.0, 0.1])), axis=1)
+    layers = np.stack((work, blocks, np.maximum(work / 0.7, blocks), work * rng.choice([0.0, 0.03, 0.1], count)), axis=1)
     given_ = (layers, float(groups), 5.0, float(write), first * write)
     assert turnover_s(*given_) == _plain_turnover(*given_)

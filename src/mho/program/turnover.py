@@ -44,7 +44,9 @@ def _part(layers: Floats, layer: int, share: float, price: float) -> tuple[float
     if blocks == 0.0:
         return floor, 0.0
     busy, fewest = share * work, share * blocks
-    count = most if price == 0.0 else min(max(np.sqrt(busy / price), fewest), most)
+    # Blocks beyond those that the port feeds take no time off, and cost their price.
+    fed = most if floor == 0.0 else busy / floor
+    count = min(max(fed if price == 0.0 else min(np.sqrt(busy / price), fed), fewest), most)
     if share == 1.0:
         # Time + price x blocks is convex in the copies: the best whole number is next to the best number.
         below = max(np.floor(count / fewest), 1.0) * fewest
