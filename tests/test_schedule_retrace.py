@@ -167,6 +167,8 @@ def test_sums_that_ends_have_in_common_leave_the_turnover_bound_as_it_was(
     rng = np.random.default_rng(seed)
     blocks, windows = rng.integers(0, 8, count) * 1.0, rng.integers(1, 300, count) * 1.0
     work = blocks * windows * 0.7
-    layers = np.stack((work, blocks, np.maximum(work / 0.7, blocks), work * rng.choice([0.0, 0.03, 0.1], count)), axis=1)
+    layers = np.stack(
+        (work, blocks, np.maximum(work / 0.7, blocks), work * rng.choice([0.0, 0.03, 0.1], count)), axis=1
+    )
     given_ = (layers, float(groups), 5.0, float(write), first * write)
     assert turnover_s(*given_) == _plain_turnover(*given_)
