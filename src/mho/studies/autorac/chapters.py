@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mho.engineering import ratio
 from mho.studies.autorac.paper import PAPER
 from mho.studies.autorac.search import KINDS, SPACE, best_over, chosen_design
 from mho.studies.chapter import Chapter, why
@@ -50,6 +51,8 @@ def factors_chapter(found: Found) -> Chapter:
                     if ours is None
                     else why(ours, paper, higher=PAPER.says("higher"), lower=PAPER.says("lower"))
                 )
+                if factor == "energy" and gained is not None:
+                    note = f"{note} {_sure(gained['energy_sure'])}".strip()
                 chapter.add(
                     f"{short}/{factor}",
                     name,
@@ -70,6 +73,12 @@ def factors_chapter(found: Found) -> Chapter:
         columns = {f"{short}/{key}": label for key, label in labels.items()}
         chapter.table(PAPER.labels("kinds")[short], "log", list(found), columns)
     return chapter
+
+
+def _sure(sure: Mapping[str, Any]) -> str:
+    """Say between which factors published constants put a gain in energy."""
+    ends = f"{ratio(sure['low'])} to {ratio(sure['high'])}"
+    return PAPER.says("sure", ends=ends, decided="decided" if sure["decided"] else "undecided")
 
 
 def designs_chapter(found: Found) -> Chapter:
@@ -128,14 +137,14 @@ def sides_chapter(found: Found) -> Chapter:
     for name, each in found.items():
         for side, volume in each["sides"]["volumes"].items():
             chapter.add(side, name, f"Hypervolume, {side}, {name}", "", float(volume))
-        ratio = each["sides"]["ratio"]
+        gain = each["sides"]["ratio"]
         chapter.add(
             "ratio",
             name,
             f"Joint over the better other, {name}",
             "",
-            ratio,
-            note="" if ratio else PAPER.says("nothing"),
+            gain,
+            note="" if gain else PAPER.says("nothing"),
         )
     chapter.table(
         "Hypervolume", "log", list(found), {**{name: name for name in names}, "ratio": "joint over the better other"}
