@@ -136,7 +136,7 @@ def test_a_new_folder_and_other_workers_end_with_the_same(found: Autorac, folder
     assert {**again.to_dict(), "sides": found.content["sides"]} == found.to_dict()
 
 
-def test_designs_to_train_are_of_the_front_and_the_least_costly_of_their_range() -> None:
+def test_designs_to_train_are_those_that_lose_least_and_the_least_costly_of_their_range() -> None:
     models = forms(ModelSpace(blocks=2, widths=(8, 16), counts=(4,), alone=True))[:8]
 
     def of(number: int, loss: float, cost: float) -> Judged:
@@ -144,6 +144,7 @@ def test_designs_to_train_are_of_the_front_and_the_least_costly_of_their_range()
 
     front = [of(n, 0.1 + 0.001 * n, 10.0 - n) for n in range(8)]
     assert picked(front, 2) == [models[0], models[3]]
+    assert picked(front, 4) == [models[0], models[1], models[3]] and picked(front, 6) == models[:4]
     assert picked(front[:1], 3) == models[:1]
     assert front_of([*front, *front]) == front
     assert front_of([Judged(8, models[0], {}, 0.0, 0.0, 0.0, 0.0, unresolved=1), *front]) == front

@@ -20,17 +20,20 @@ TRIED = 12
 
 
 def picked(front: Sequence[Judged], most: int) -> list[Genotype]:
-    """Return models of the front to train: for each of so many limits of log loss, from the least one on, the cheapest within.
+    """Return models of the front to train: half of them those of the least log loss, and then, for each of so many limits of log
+    loss, evenly up to SPAN above the least one, the cheapest within: models that lose more are not built.
 
-    Limits end at SPAN above the least log loss: models that lose more are not built.
+    Training a little does not tell for sure what loses least in the end, so that this is not left to one model.
     """
     cheapest: dict[str, Judged] = {}
     for each in sorted(front, key=lambda each: (each.product, each.number)):
         cheapest.setdefault(each.model.key(), each)
+    surest = sorted(cheapest.values(), key=lambda each: (each.log_loss, each.product, each.number))[: (most + 1) // 2]
+    chosen = {each.model.key(): each.model for each in surest}
     least = min((each.log_loss for each in front), default=0.0)
-    chosen: dict[str, Genotype] = {}
-    for place in range(most):
-        limit = least * (1.0 + SPAN * place / max(most - 1, 1))
+    rounds = most - len(chosen)
+    for place in range(rounds):
+        limit = least * (1.0 + SPAN * (place + 1) / rounds)
         rest = [each for key, each in cheapest.items() if key not in chosen and each.log_loss <= limit]
         if rest:
             best = min(rest, key=lambda each: (each.product, each.number))

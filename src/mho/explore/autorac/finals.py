@@ -46,8 +46,8 @@ class Little:
 
 
 def little(settings: Settings) -> Settings:
-    """Return how models are trained in a search: for a sixth of the epochs, and no more than EPOCHS."""
-    return replace(settings, epochs=max(1, min(EPOCHS, settings.epochs // 6)), patience=settings.epochs)
+    """Return how models are trained in a search: for a third of the epochs, and no more than EPOCHS."""
+    return replace(settings, epochs=max(1, min(EPOCHS, settings.epochs // 3)), patience=settings.epochs)
 
 
 @dataclass(frozen=True)
