@@ -238,6 +238,8 @@ def test_the_command_refuses_what_it_cannot_do(
     shell = Shell(monkeypatch, capsys)
     assert "--layer is for a program" in shell("rtl", "aras", "--layer", "conv1", "--out", "o").err
     assert "name one with --layer" in shell("rtl", "p.mho", "--out", "o").err
+    for option in (("--windows", "2"), ("--liberty", "cells.lib", "--node", "130"), ("--simulator", "amaranth")):
+        assert f"{option[0]} is for a layer" in shell("rtl", "p.mho", "--tile", "0", *option, "--out", "o").err
     assert not (tmp_path / "o").exists()
 
 

@@ -43,7 +43,7 @@ def test_what_is_done_is_a_command_each_on_files_of_the_samples(shell: Shell, mo
         made.append(words)
 
     monkeypatch.setattr(warm, "done", noted)
-    monkeypatch.setattr(warm, "kept", lambda: (3, "/a/folder"))
+    monkeypatch.setattr(warm, "kept", lambda: (3, {"/a/folder/b", "/a/folder/c"}))
     said = shell("warm")
     assert made == [words for commands in warm.WORK.values() for words in commands]
     assert [line.partition(":")[0] for line in said.out.splitlines()[:-1]] == list(warm.WORK)

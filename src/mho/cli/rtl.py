@@ -48,6 +48,7 @@ def rtl(
     if (liberty is None) != (node is None):
         raise OptionError("--liberty FILE needs --node NM, the node that the library is of, and the other way round")
     given = {"--layer": layer, "--tile": tile, "--windows": windows, "--simulator": simulator, "--data": data}
+    given |= {} if not is_program(chip_or_program) else {"--liberty": liberty}
     _check(chip_or_program, overrides, given)
     check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -88,8 +89,15 @@ def _check(name: str, overrides: list[str] | None, given: Mapping[str, object]) 
         return
     if overrides:
         raise OptionError(f"--set: {name} is compiled already and brings its chip")
-    if given["--layer"] is None and given["--tile"] is None:
+    if given["--layer"] is not None:
+        return
+    if given["--tile"] is None:
         raise OptionError("a program is run layer by layer; name one with --layer (mho list tells them)")
+    unused = next((option for option, value in given.items() if option != "--tile" and value is not None), None)
+    if unused:
+        raise OptionError(
+            f"{unused} is for a layer that is run, named with --layer; --tile writes the controller alone"
+        )
 
 
 def _tile(path: str, tile: int, out: Path, say: Say) -> None:

@@ -46,7 +46,7 @@ WORK: dict[str, tuple[tuple[str, ...], ...]] = {
 
 
 def warm(context: typer.Context) -> None:
-    """Compile numerical kernels ahead and keep them: half a minute or more once, seconds where they are kept already.
+    """Compile numerical kernels ahead and keep them: a minute or two once, seconds where they are kept already.
 
     They are kept where those of first uses are: beside the package, else in the user's folder of caches, else among temporary
     files. A kernel for large matrices with wires may still be compiled at its first use.
@@ -61,8 +61,10 @@ def warm(context: typer.Context) -> None:
             for words in commands:
                 done(context.find_root().command, words, folder)
             typer.echo(f"{kind}: {perf_counter() - began:.1f} s")
-    number, place = kept()
-    typer.echo(f"{number} kernels are kept in {place}")
+    number, places = kept()
+    typer.echo(
+        f"{number} kernels are kept in {os.path.commonpath(places)}" if places else "numba is told to compile nothing"
+    )
 
 
 def done(command: Any, words: tuple[str, ...], folder: Path) -> None:
@@ -85,10 +87,10 @@ def kernels() -> dict[str, Any]:
     }
 
 
-def kept() -> tuple[int, str]:
-    """Return how many kernels are kept, and in which folder."""
+def kept() -> tuple[int, set[str]]:
+    """Return how many kernels are kept, and in which folders."""
     folders = {str(each.stats.cache_path) for each in kernels().values() if each.signatures}
-    return sum(len(list(Path(folder).glob("*.nbi"))) for folder in folders), os.path.commonpath(folders)
+    return sum(len(list(Path(folder).glob("*.nbi"))) for folder in folders), folders
 
 
 __all__ = ["EPILOG", "kernels", "warm"]
