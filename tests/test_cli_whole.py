@@ -82,6 +82,8 @@ def test_json_goes_to_a_file_as_well_and_then_a_summary_is_printed(shell: Shell,
     ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--json", str(tmp_path / "x.json"))
     assert ended.code == 0 and "dlrm on recross" in ended.out
     assert json.loads((tmp_path / "x.json").read_text("utf-8")) == run(shell, clicks, *FAST)
+    sure = run(shell, clicks, *FAST, "--uncertainty")
+    assert sure.pop("uncertainty")["energy_j"]["ranged"] and sure == run(shell, clicks, *FAST)
 
 
 @pytest.mark.parametrize("schedule", ["naive", "overlap", "adaptive"])

@@ -22,6 +22,7 @@ from mho.machine.lookup.service import serve
 from mho.machine.recommender import Recommender, Table, seeded_recommender
 from mho.machine.recommender import whole as machine_whole
 from mho.machine.recommender.whole import Whole, compare, run_whole
+from mho.machine.uncertainty import uncertainty
 from mho.mapping.embedding import Layout, group, replicate
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace, synthesise
@@ -29,7 +30,7 @@ from mho.number.coded import QuantisedNetwork
 from mho.program import Gather, Program, Write
 from mho.program.instructions import members
 from mho.program.work import sources
-from mho.report.views import show
+from mho.report.views import page, show
 from mho.schedule import Seated
 from tests.lookup_oracle import trace_of
 from tests.strategies import GREEDY
@@ -91,7 +92,9 @@ def test_tables_are_those_of_the_look_up_machine_and_parts_sum(schedule: str) ->
     assert max(found.tables_s, found.dense_s) <= found.interval_s * (1 + 1e-9) <= found.latency_s * (1 + 2e-9)
     assert found.queries_per_s == pytest.approx(BATCH / found.interval_s, rel=1e-12)
     dynamic = sum(joules for (_, kind), joules in tables.energy.items() if kind == "compute")
-    energy = found.energy_j()
+    energy, paid = found.energy_j(), found.bill @ chip()
+    assert paid.total() == pytest.approx(sum(energy.values()), rel=1e-12)
+    assert paid.by("kind")["static"] == pytest.approx(energy["static"], rel=1e-12)
     assert energy["tables"] == pytest.approx(dynamic / 40, rel=1e-9)
     always = sum(joules for joules in (each.joules for each in found.report.account.entries if each.kind == "static"))
     assert energy["static"] == pytest.approx(always / found.latency_s * found.interval_s / BATCH, rel=1e-9)
@@ -100,6 +103,20 @@ def test_tables_are_those_of_the_look_up_machine_and_parts_sum(schedule: str) ->
     assert data["schema"] == "mho.whole/3" and data["recommender"]["synthetic"]
     assert data["setup"] == data["program"]["setup"] and data["setup"]["pulses"] > 0
     assert json.loads(json.dumps(data, allow_nan=False)) == data
+
+
+def test_how_sure_it_is_stands_under_energy_and_area_where_that_was_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "uncertainty" not in run().to_dict()
+    asked = run_whole(recommender(), made(), layout(), chip(), compiling(), batch=BATCH, seed=3, uncertainty=True)
+    told = uncertainty(asked, seed=3)
+    assert asked.to_dict()["uncertainty"] == told and told["energy_j"]["low"] < told["energy_j"]["high"]
+    assert Whole.from_dict(asked.to_dict()).to_dict() == asked.to_dict()
+    priced = mho.robust({"here": asked, "wider": run(batch=2 * BATCH)}, draws=50)
+    assert priced.energy("here") == pytest.approx(sum(asked.energy_j().values()), rel=1e-12)
+    assert priced.areas.energy("here") == pytest.approx(asked.area_m2()["chip"], rel=1e-12)
+    show(asked, Console(width=140, force_terminal=False))
+    assert "how sure" in capsys.readouterr().out
+    assert page(asked).count("how sure") == 2
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

@@ -55,6 +55,7 @@ class RecommenderTask:
     strategy: Strategy
     verify: bool
     whole: RecommenderOptions
+    uncertainty: bool = False
 
 
 def refuse(model: str, given: Mapping[str, bool]) -> None:
@@ -104,6 +105,7 @@ def run_recommender(task: RecommenderTask, *, out: Path | None, target: Target) 
             verified=batch if task.verify else 0,
             arrivals=options.chosen(),
             seed=seed,
+            uncertainty=task.uncertainty,
             say=say,
         )
         if out is not None:

@@ -28,7 +28,7 @@ EPILOG = (
     "mho run resnet50 --strategy aras --banks greedy --cite\n\n"
     "mho run resnet50 --uncertainty\n\n"
     "mho run dlrm --trace clicks.npz --verify\n\n"
-    "mho run dlrm --trace clicks.npz --arrivals poisson"
+    "mho run dlrm --trace clicks.npz --arrivals poisson --uncertainty"
 )
 
 
@@ -58,9 +58,9 @@ def run(
     strategy = strategy.as_stream() if stream else strategy
     if whole.trace is not None:
         later = {"--stream": stream, "--save": save is not None, "--csv": target.csv_to is not None, "--cite": cite}
-        of_networks = {**given(reading, "input_size", "sequence", "shape"), "--uncertainty": uncertainty}
+        of_networks = given(reading, "input_size", "sequence", "shape")
         refuse(model, {**given(samples), **given(life), **of_networks, **strategy.of_codes(), **later})
-        task = RecommenderTask(model, chip or CHIP, overrides, reading, strategy.strategy(), verify, whole)
+        task = RecommenderTask(model, chip or CHIP, overrides, reading, strategy.strategy(), verify, whole, uncertainty)
         raise typer.Exit(int(not run_recommender(task, out=out, target=target)))
     chosen, reading, rounds = _chosen(strategy, reading)
     check_sampled(given(samples), chosen, executed=None if verify else "--verify, ")

@@ -8,6 +8,7 @@ from mho.engineering import count, percent, quantity
 from mho.report import arrivals, views
 from mho.report.run import converters
 from mho.report.sections import Bar, Bars, Figures, Notes, Sentence, Table, View, synthetic
+from mho.report.sure import sure
 
 if TYPE_CHECKING:
     from mho.machine.recommender.whole import Whole
@@ -23,6 +24,7 @@ def part_lines(whole: Whole) -> list[tuple[str, str, str, str]]:
     setup = report.field("setup")
     shape, p99 = content["layout"], quantity(content["batch_s"]["p99"], "s")
     tiles = "1 tile" if shape["tiles"] == 1 else f"{shape['tiles']} tiles"
+    how_sure = [(name, "", ends, said) for name, ends, said in sure("energy_j", "J", whole.uncertainty)]
     return [
         (
             "tables",
@@ -43,6 +45,7 @@ def part_lines(whole: Whole) -> list[tuple[str, str, str, str]]:
             quantity(sum(energy.values()), "J"),
             f"{count(whole.queries_per_s)} queries/s, one batch after another every {quantity(whole.interval_s, 's')}",
         ),
+        *how_sure,
         (
             "set-up, once",
             quantity(setup["latency_s"], "s"),
@@ -76,6 +79,7 @@ def _tables(whole: Whole) -> Figures:
         *((f"time of a batch, {TIMES[name]}", quantity(seconds, "s"), "") for name, seconds in times.items()),
         ("area of the tables", quantity(whole.area_m2()["tables"], "m²"), ""),
         ("area of the chip", quantity(whole.area_m2()["chip"], "m²"), ""),
+        *sure("area_m2", "m²", whole.uncertainty),
     ]
     return Figures(
         title="Tables", rows=rows, remark=f"A row has {service.seats.dimension} features of 8 bits.", where="page"

@@ -8,7 +8,7 @@ tables serve the next, as the timing interpreter finds (`machine/batches.py`). S
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -20,12 +20,14 @@ from mho.engineering import count, quantity
 from mho.errors import OptionError
 from mho.files.outcome import MeasuredOutcome
 from mho.machine.batches import behind, follow_batches
+from mho.machine.bill import KINDS, Bill
 from mho.machine.gathering import batches, reading
 from mho.machine.lookup.arrivals import Arrivals, OpenService, open_service
 from mho.machine.lookup.service import Service
 from mho.machine.recommender.joined import joined
 from mho.machine.recommender.recommender import Recommender
 from mho.machine.report import Report, simulate
+from mho.machine.uncertainty import uncertainty
 from mho.machine.verify import verify
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
@@ -48,7 +50,8 @@ class Whole(MeasuredOutcome):
     """The costs of a recommender: `report` of its one program, for a batch, and `service` of its tables alone. Times in s, energies
     in J.
 
-    `verified`: what comparing with the integer reference found, `waiting`: queries that come one by one; None where not asked.
+    `verified`: what comparing with the integer reference found, `waiting`: queries that come one by one, `draws_seed`: the seed of
+    the draws that tell how sure it is; None where not asked.
     """
 
     schema: ClassVar[str] = SCHEMA
@@ -62,6 +65,7 @@ class Whole(MeasuredOutcome):
     report: Report
     verified: str | None = None
     waiting: OpenService | None = None
+    draws_seed: int | None = None
 
     def headline(self) -> str:
         """Say what ran where."""
@@ -99,7 +103,8 @@ class Whole(MeasuredOutcome):
     def _parts(cls, content: Mapping[str, Any]) -> dict[str, Any]:
         tables, report = Service.from_dict(content["tables"]), Report.from_dict(content["program"])
         waiting = None if content["open"] is None else OpenService.from_dict(content["open"])
-        return {"service": tables, "report": report, "verified": content["verified"], "waiting": waiting}
+        known = {"verified": content["verified"], "waiting": waiting, "uncertainty": content.get("uncertainty")}
+        return {"service": tables, "report": report, **known}
 
     @property
     def right(self) -> bool:
@@ -135,6 +140,23 @@ class Whole(MeasuredOutcome):
     def queries_per_s(self) -> float:
         """Queries scored a second."""
         return self.batch / self.interval_s
+
+    @property
+    def chip(self) -> Chip:
+        """The chip that it is on."""
+        return self.service.chip
+
+    @cached_property
+    def bill(self) -> Bill:
+        """All that a query is paid for (`bill @ chip`): its share of a batch, and of what leaks from one batch to the next."""
+        batch = self.report.bill
+        share = np.where(batch.kind == KINDS.index("static"), self.interval_s / self.latency_s, 1.0) / self.batch
+        return replace(batch, count=batch.count * share)
+
+    @cached_property
+    def uncertainty(self) -> Mapping[str, Any] | None:
+        """How sure the energy of a query and the area of the chip are; None where that was not asked."""
+        return None if self.draws_seed is None else uncertainty(self, seed=self.draws_seed)
 
     def energy_j(self) -> dict[str, float]:
         """Return the energy of a query: of gathering (`tables`), of all else that is done (`dense`), and what the chip leaks from
@@ -188,6 +210,7 @@ class Whole(MeasuredOutcome):
             "open": None if self.waiting is None else self.waiting.to_dict(),
             "tables": self.service.to_dict(),
             "program": self.report.to_dict(),
+            **({} if self.uncertainty is None else {"uncertainty": self.uncertainty}),
         }
 
 
@@ -203,6 +226,7 @@ def run_whole(
     verified: int = 0,
     arrivals: Arrivals | None = None,
     seed: int = 0,
+    uncertainty: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Whole:
     """Make one program of a recommender for batches of a trace, and simulate it as it serves them; those at the end that fill no
@@ -211,8 +235,9 @@ def run_whole(
     `compiling` turns the recommender as one network, and the seats of its tables, into a program. `placed`: the tile of each
     instance of the layout, see `Seats`. `verified`: so many of the first queries, in whole batches, are executed from cells to
     scores and compared with the integer reference. `arrivals`: queries of whole batches come one by one as well, drawn by `seed`;
-    the dense part takes a batch that is not full as long as a full one. Raises OptionError for a trace of other tables, or of fewer
-    queries than a batch; MappingError where the tables fill the chip.
+    the dense part takes a batch that is not full as long as a full one. `uncertainty`: how sure energy and area are is told, by
+    draws of `seed`. Raises OptionError for a trace of other tables, or of fewer queries than a batch; MappingError
+    where the tables fill the chip.
     """
     check_tables(recommender, trace)
     check_batch(trace, batch)
@@ -231,7 +256,7 @@ def run_whole(
         say("queries come one by one")
         assert program.bags is not None
         waiting = open_service(program.bags, service, arrivals, behind=behind(program, report.timing.ends), seed=seed)
-    return Whole(recommender, service, report, text, waiting)
+    return Whole(recommender, service, report, text, waiting, seed if uncertainty else None)
 
 
 def service_of(program: Program, seats: Seats) -> Service:
