@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ from hypothesis import strategies as st
 import mho
 from mho.chip import Chip
 from mho.chip.technology import Technology
-from mho.errors import ChipError, OptionError
+from mho.errors import ChipError, MhoError, OptionError
 from mho.files.text import read_yaml
-from mho.machine.bill import Bill, areas, joules_of
+from mho.machine.accesses import READ
+from mho.machine.bill import LEAKAGE, Bill, Price, areas, joules_of
 from mho.machine.lookup.service import serve
 from mho.machine.robustness import Robust, robust
 from mho.machine.systolic import run
 from mho.machine.uncertainty import uncertainty
+from mho.strategy import Strategy
 from tests.command_line import Shell
+from tests.hand_sized import bell_codes, entry, linear, network
 from tests.lookup_oracle import chip_of, layout_of, trace_of
 
 SOURCE = "test"
@@ -130,6 +134,42 @@ def test_areas_are_linear_drawn_with_energies_and_compared_like_them(measured: d
     (key, low, high), *_ = found.areas.decided_by("aras")
     ends = found.constants[key].low, found.constants[key].high
     assert [found.areas.energy("aras", **{key: end}) for end in ends] == pytest.approx([low, high], rel=1e-12)
+
+
+def by_hand(chip: Chip, price: Price) -> float:
+    """What a price of a program's bill is, J: taken from the chip's own lists."""
+    costs, place = chip.costs, chip.buffer.banks.index(price.bank) if price.bank else None
+    if price.event == LEAKAGE:
+        return (
+            chip.leakage_w[price.component] / costs.count(price.component)
+            if place is None
+            else costs.bank_leakage_w[place]
+        )
+    if place is None:
+        return chip.energy_per_event[price.event]
+    return (costs.bank_read_j if price.event == READ else costs.bank_write_j)[place]
+
+
+@pytest.mark.parametrize("name", Chip.presets())
+def test_the_bill_of_every_schedule_and_mapping_at_the_chips_prices_is_its_account_layer_by_layer(name: str) -> None:
+    chip = Chip.load(name)
+    shapes = network(entry(1, 200), linear("first", "x", 1, 200, 150), linear("second", "first", 1, 150, 40))
+    subjects: dict[str, Any] = {"dense": shapes, "squeezed": bell_codes(shapes, 1)}
+    plain = Strategy().with_({"banks": "greedy", "schedule.effort": 0.01})
+    schedules = [each for each in Strategy.choices("schedule") if each != "basis"]
+    plans = [(of, plain.with_(schedule=each, mapping=how)) for each in schedules for how, of in subjects.items()]
+    compiled = 0
+    for subject, plan in [*plans, (shapes, Strategy.load("basisn"))]:
+        try:
+            report = mho.simulate(mho.compile(subject, chip, plan))
+        except MhoError:
+            continue
+        compiled, paid = compiled + 1, defaultdict[int, float](float)
+        columns = (each.tolist() for each in (report.bill.layer, report.bill.price, report.bill.count))
+        for layer, price, count in zip(*columns, strict=True):
+            paid[layer] += count * by_hand(chip, report.bill.prices[price])
+        assert dict(paid) == pytest.approx(report.account.by_layer(), rel=1e-12)
+    assert compiled >= 4
 
 
 def test_a_service_of_look_ups_is_priced_and_its_bill_is_its_account() -> None:
