@@ -176,5 +176,5 @@ def test_the_page_shows_what_the_command_measures() -> None:
 
 def test_the_page_shows_what_is_measured_of_every_network_but_the_one_whose_banks_take_long() -> None:
     page = measured_part(systolic.PAGE.read_text(encoding="utf-8")).splitlines()
-    table, _, _ = systolic.render(systolic.rows(each for each in PAPER if each != "densenet161")).partition("\nPreset")
+    table, _, _ = systolic.render(systolic.rows(each for each in PAPER if each != "densenet161")).partition("\nFrom ")
     assert all(line in page for line in table.splitlines())
