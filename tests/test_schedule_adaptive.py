@@ -13,10 +13,12 @@ from mho.errors import OptionError
 from mho.mapping import map_network
 from mho.network.graph import Network
 from mho.program import violations
-from mho.program.work import CodedTensors
+from mho.program.work import CodedTensors, coded_tensors
 from mho.schedule.adaptive import OBJECTIVES, Adaptive
+from mho.schedule.buffer import place_tensors
 from mho.schedule.builder import Task
 from mho.schedule.evaluate import instance, planned_end, room
+from mho.schedule.foreseen import foreseen, plan_of
 from mho.schedule.planner import Planner
 from tests.strategies import GREEDY, chips, networks
 
@@ -76,6 +78,27 @@ def test_the_compiled_estimate_is_the_planners_end(
         *room(given_.groups),
     )  # fmt: skip
     assert end_s == pytest.approx(planner.end_s, rel=1e-9)
+
+
+@settings(max_examples=60)
+@given(networks, chips(), residencies, st.booleans(), st.data())
+def test_what_is_foreseen_of_a_plan_is_the_plan_to_the_last_bit(
+    network: Network, chip: Chip, residency: str, in_order: bool, data: st.DataObject
+) -> None:
+    """Its end and the number of its instructions, on any chip: dataflow, a slow memory, weights that stay."""
+    order = "sequential" if in_order else "dataflow"
+    bandwidth = chip.memory.bandwidth * data.draw(st.sampled_from([1e-3, 1, 1e3]))
+    chip = chip.override({"layer_order": order, "memory.bandwidth": bandwidth}, source="law")
+    mapping = map_network(network, chip)
+    resident = residency == "auto" and mapping.count <= chip.groups
+    coded = coded_tensors(network, None, mapping.layers)
+    task = Task(chip, network, mapping, place_tensors(network, coded, chip), resident, coded)
+    copies = {layer.index: data.draw(st.integers(1, min(task.most_copies(layer), 6))) for layer in task.writers}
+    if resident and sum(layer.count * copies[layer.index] for layer in task.writers) > chip.groups:
+        copies = {}
+    planner = Planner(task, copies)
+    instructions = len(planner.run().instructions)
+    assert foreseen(task, plan_of(task), copies) == (planner.end_s, instructions)
 
 
 def test_a_seed_gives_one_schedule() -> None:

@@ -22,10 +22,10 @@ from mho.machine.energy import account
 from mho.machine.timing import time_program
 from mho.number import Sampled
 from mho.program import Write
-from mho.schedule.aras import aras
+from mho.schedule.aras import aras, replicates
 from mho.schedule.builder import InstructionBuilder, Task
-from mho.schedule.climb import Climber, Copies
 from mho.schedule.overlap import overlap
+from mho.schedule.planner import Planner
 from mho.schedule.stages import Schedule
 from mho.strategy.choice import choice, setting
 from mho.strategy.strategy import Strategy
@@ -158,6 +158,7 @@ def _searched(
     """Search for copies; return the plan with the best."""
     # Compiled code takes a while to import, and only this schedule needs it.
     from mho.schedule.anneal import Annealer, Score
+    from mho.schedule.climb import Climber, Copies
     from mho.schedule.evaluate import instance
 
     layers = task.mapping.layers
@@ -188,7 +189,7 @@ def _searched(
         for copies in (np.ones(len(layers), dtype=np.int64), *_starts(task)):
             climber.attempt({layer.index: int(each) for layer, each in zip(layers, copies, strict=True)})
         climber.climb()
-    return climber.builder
+    return plain if set(climber.best.values()) == {1} else Planner(task, climber.best).run()
 
 
 def adaptive(task: Task, search: Adaptive) -> InstructionBuilder:
@@ -204,7 +205,8 @@ def adaptive(task: Task, search: Adaptive) -> InstructionBuilder:
     plain = overlap(task)
     plans = [plain]
     if task.mapping.layers:
-        plans.append(aras(task))
+        if replicates(task):
+            plans.append(aras(task))
         if search.effort > 0 and not expired():
             plans.append(_searched(task, search, plain, expired))
     different = [

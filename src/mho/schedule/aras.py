@@ -80,19 +80,25 @@ def replication(candidates: Sequence[Candidate], free: int, most_windows: float)
         fitting -= 1
 
 
+def _candidate(task: Task, layer: LayerMapping) -> Candidate:
+    replicated = isinstance(task.network.layers[layer.index], Convolution)
+    # Windows that take more steps than a plain one count as so many more; those of all layers that use the blocks count.
+    windows = -(-task.served_windows(layer) * layer.steps // task.chip.readout.all_steps)
+    return Candidate(layer.count, windows, task.most_copies(layer) if replicated else 1)
+
+
+def replicates(task: Task) -> bool:
+    """Return whether any layer may have a copy more; else ARAS's schedule is the overlapped one."""
+    return any(_candidate(task, layer).most > 1 for layer in task.writers)
+
+
 class _Replicating(Planner):
     """The overlapping planner, asking Algorithm 1 what to bind whenever groups are free."""
 
     @cached_property
     def candidates(self) -> list[Candidate]:
         """The layers that blocks are written for, in order."""
-        return [self._candidate(layer) for layer in self.task.writers]
-
-    def _candidate(self, layer: LayerMapping) -> Candidate:
-        replicated = isinstance(self.task.network.layers[layer.index], Convolution)
-        # Windows that take more steps than a plain one count as so many more; those of all layers that use the blocks count.
-        windows = -(-self.task.served_windows(layer) * layer.steps // self.task.chip.readout.all_steps)
-        return Candidate(layer.count, windows, self.task.most_copies(layer) if replicated else 1)
+        return [_candidate(self.task, layer) for layer in self.task.writers]
 
     def order(self) -> Iterator[tuple[LayerMapping, int]]:
         """Yield the copies that Algorithm 1 chooses, each time for the groups that are free then."""

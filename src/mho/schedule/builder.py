@@ -202,14 +202,17 @@ class InstructionBuilder:
         self.instructions.append(instruction)
         return len(self.instructions) - 1
 
+    def spilled_inputs(self, step: int) -> list[int]:
+        """Return the layers whose results `step` must load, as they were spilled."""
+        return [maker for maker in self.task.reads[step] if maker in self._spilled]
+
     def gate(self, step: int) -> tuple[int, ...]:
         """Return what must have happened before `step` may start, loading what of its inputs was spilled."""
         if step not in self._gates:
             before = tuple(self.finish[other] for other in self.task.waits[step])
             loads = tuple(
                 self.add(Transfer("load", maker, self._spilled[maker], tuple(sorted({self._stores[maker], *before}))))
-                for maker in self.task.reads[step]
-                if maker in self._spilled
+                for maker in self.spilled_inputs(step)
             )
             self._gates[step] = tuple(sorted({*before, *loads}))
         return self._gates[step]
@@ -266,16 +269,20 @@ class InstructionBuilder:
     def _finished(self, step: int, instruction: int) -> int:
         """Note that `step` ends with `instruction`; store what the buffer cannot keep, and what the network returns."""
         self.finish[step] = instruction
+        spilled, kept = self.stored(step)
+        if spilled:
+            self._stores[step] = self.add(Transfer("store", step, spilled, (instruction,)))
+        if kept:
+            self.add(Transfer("store", step, kept, (instruction,)))
+        return instruction
+
+    def stored(self, step: int) -> tuple[int, int]:
+        """Return the bytes of a step's result that the buffer cannot keep, and those of the rest that the network returns."""
         network = self.task.network
         layer = network.layers[step]
         spilled = 0 if isinstance(layer, Input) else self._spilled.get(step, 0)
-        if spilled:
-            self._stores[step] = self.add(Transfer("store", step, spilled, (instruction,)))
-        if layer.name in network.results:
-            kept = transfer_bytes(layer, network, self.task.coded) - spilled
-            if kept:
-                self.add(Transfer("store", step, kept, (instruction,)))
-        return instruction
+        returned = layer.name in network.results
+        return spilled, transfer_bytes(layer, network, self.task.coded) - spilled if returned else 0
 
     def write_all(self, copies: MappingType[int, int]) -> list[tuple[LayerMapping, int, Groups, int]]:
         """Write every copy of what is pinned once, before the first inference; return each with its groups and its write."""

@@ -1,4 +1,4 @@
-"""Hill climbing over copies on the planner itself, where the compiled estimate of its end does not hold.
+"""Hill climbing over copies on the planner's own end (`foreseen`), where the compiled estimate of it does not hold.
 
 That is on chips whose memory cannot keep up with all groups, or that compute several layers at once. One layer's copies are
 changed at a time, then two neighbours', as long as that helps. The effort is counted in planned instructions.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from mho.schedule.builder import InstructionBuilder, Task
-from mho.schedule.planner import Planner
+from mho.schedule.builder import Task
+from mho.schedule.foreseen import foreseen, plan_of
 
 REACH = 4
 """How far apart, in matrix layers, two layers may be that exchange a copy."""
@@ -28,19 +28,18 @@ class Climber:
         self.expired = expired
         self.most = {layer.index: task.most_copies(layer) for layer in task.writers}
         self.best = dict(start)
-        self.end_s, self.builder = self._plan(self.best)
-        self.value = worth(self.end_s, self.best)
+        self.plan = plan_of(task)
+        self.value = worth(self._end_s(self.best), self.best)
 
     @property
     def done(self) -> bool:
         """True if effort or time is used up."""
         return self.left <= 0 or self.expired()
 
-    def _plan(self, copies: Copies) -> tuple[float, InstructionBuilder]:
-        planner = Planner(self.task, copies)
-        builder = planner.run()
-        self.left -= len(builder.instructions)
-        return planner.end_s, builder
+    def _end_s(self, copies: Copies) -> float:
+        end_s, instructions = foreseen(self.task, self.plan, copies)
+        self.left -= instructions
+        return end_s
 
     def _hopeless(self, copies: Copies) -> bool:
         """Return whether copies do not fit where all weights stay, or writing them alone scores worse than the best."""
@@ -53,11 +52,10 @@ class Climber:
         """Plan with other copies; keep them if they are better."""
         if self.done or copies == self.best or self._hopeless(copies):
             return False
-        end_s, builder = self._plan(copies)
-        value = self.worth(end_s, copies)
+        value = self.worth(self._end_s(copies), copies)
         if value >= self.value * (1 - 1e-9):
             return False
-        self.best, self.end_s, self.builder, self.value = copies, end_s, builder, value
+        self.best, self.value = copies, value
         return True
 
     def improve(self) -> bool:
