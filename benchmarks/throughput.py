@@ -26,7 +26,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "throughput.md"
 TEXT = """# Throughput on ARAS
 
 Made by `python -m benchmarks.throughput`; never edited by hand. Preset `aras`: 96-cycle windows, 768 µs array writes, 8-bit
-numbers, batch 1, sequences of 128 tokens; networks known by shapes alone (times do not depend on the weights). Inferences per
+numbers, batch 1, sequences of 128 tokens; networks known by shapes alone (times do not depend on the weights). All
+figures are exact under the chip's file: its cycles and pulses are in them, no published constant is. Inferences per
 second; in brackets latency / lower bound ([bound.md](bound.md)), 1 being what no schedule can beat.
 
 {table}
