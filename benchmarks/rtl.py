@@ -35,6 +35,8 @@ IMAGES, WINDOWS = 200, 4
 SMALL = {"array.rows": 64, "array.columns": 64, "array.adcs": 8, "group.arrays": 2}
 SYNTHESISED, GATES, HEADLINE = ("aras", "isaac", "sme"), "Conv_8", "resnet18"
 """Presets that are run in gates, the layer of resnet8 that is, and the network whose energy is told with what that gives."""
+BESIDE, BASKETS = "Conv_1", 200
+"""The layer of resnet8 whose combining is run in gates, and the baskets of groceries that are looked up."""
 CODINGS = ("offset", "flipped", "differential", "sign_magnitude", "twos_complement")
 INPUTS = ("offset", "two_passes", "twos_complement", "signed")
 
@@ -129,20 +131,25 @@ def resnet8(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def combined(folder: Path) -> list[dict[str, Any]]:
-    """Run two windows of every matrix layer of resnet8, squeezed on sme, and as combinations of a basis on basisn."""
+def combining_programs(folder: Path) -> Iterator[tuple[str, Any]]:
+    """Yield resnet8 squeezed on sme, and as combinations of a basis on basisn."""
     import mho
-    from mho import rtl
 
-    network, images, calibration = _resnet8(folder)
+    network, _, calibration = _resnet8(folder)
     squeezed = mho.number.squeeze(mho.number.quantise(network, calibration, symmetric=True, requantise=24), 2)
     lanes = mho.Strategy.load("basisn").with_({"coding": "bytes", "mapping.combine": "lanes"})
+    apart = mho.Strategy().with_({"mapping": "squeezed", "mapping.packing": "separate"})
+    yield "sme", mho.compile(squeezed, "sme", apart)
+    yield "basisn", mho.compile(mho.number.fit_basis(network, calibration[:16], 512, 32), "basisn", lanes)
+
+
+def combined(folder: Path) -> list[dict[str, Any]]:
+    """Run two windows of every matrix layer of resnet8, squeezed on sme, and as combinations of a basis on basisn."""
+    from mho import rtl
+
+    _, images, _ = _resnet8(folder)
     rows = []
-    for chip, quantised, strategy in (
-        ("sme", squeezed, mho.Strategy().with_({"mapping": "squeezed", "mapping.packing": "separate"})),
-        ("basisn", mho.number.fit_basis(network, calibration[:16], 512, 32), lanes),
-    ):
-        program = mho.compile(quantised, chip, strategy)
+    for chip, program in combining_programs(folder):
         for mapped in program.mapping.layers:
             layer = rtl.layer_of(program, mapped.name, images[:1], 2)
             found, combining = rtl.cosimulate(layer), layer.plan.combining
@@ -251,6 +258,46 @@ def synthesis(folder: Path, liberty: Path, node: float) -> list[dict[str, Any]]:
     return rows
 
 
+def beside(folder: Path, liberty: Path, node: float) -> list[dict[str, Any]]:
+    """Run what `basisn`, `sme` and `recross` have behind or beside the periphery of a group in gates."""
+    import mho
+    from mho.rtl.beside import behind, in_gates, played
+    from mho.rtl.layer import layer_of
+    from mho.rtl.plan import Plan
+    from mho.rtl.units import Dispatcher, units_of
+
+    rows = []
+    _, images, _ = _resnet8(folder)
+    for _, program in combining_programs(folder):
+        layer = layer_of(program, BESIDE, images[:1], 2)
+        rows.append((layer.plan, behind(layer)))
+    chip = mho.Chip.load("recross")
+    unit = next(each for each in units_of(chip) if isinstance(each, Dispatcher))
+    cycles = list(looked_up(folder.parent / "recsys", chip.weight_rows))
+    rows.append((Plan.of(chip), [played(unit, cycles, f"{BASKETS} baskets of groceries")]))
+    found = []
+    for plan, parts in rows:
+        made = in_gates(plan, parts, liberty, node)
+        print(made.table(), flush=True)
+        found.append(
+            {
+                "chip": plan.chip.name, "library": made.library, "given_nm": node * 1e9, "run": made.run,
+                "compared": made.compared, "different": made.different,
+                "parts": {part: {"gates": made.scaled(part), "file": made.published(part)} for part in made.figures},
+            }
+        )  # fmt: skip
+    return found
+
+
+def looked_up(folder: Path, rows: int) -> Iterator[dict[str, int]]:
+    """Yield the look-ups of real baskets that fall on the first array of a table of groceries, which stand in it row by row."""
+    kept = np.load(folder / "groceries_baskets.npz")
+    for first, last in zip(kept["indptr"][:BASKETS], kept["indptr"][1:], strict=False):
+        here = [int(row) for row in kept["indices"][first:last] if row < rows]
+        yield from ({"valid": 1, "row": row, "last": int(place == len(here) - 1)} for place, row in enumerate(here))
+    yield {}
+
+
 def synthesised(rows: list[dict[str, Any]]) -> str:
     """Return the table of roles, and of what they do to whole chips."""
     roles = [
@@ -289,12 +336,36 @@ def synthesised(rows: list[dict[str, Any]]) -> str:
     )  # fmt: skip
 
 
+def beside_table(rows: list[dict[str, Any]]) -> str:
+    """Return the table of parts behind and beside the periphery."""
+    lines = [
+        (
+            each["chip"], part, f"{own['gates'][0] * 1e12:,.0f}", f"{own['file'][0] * 1e12:,.0f}" if own["file"][0] else "-",
+            f"{own['gates'][1] * 1e12:.3g}", f"{own['file'][1] * 1e12:.3g}" if own["file"][1] else "-",
+            f"{own['gates'][2] * 1e12:.3g}",
+        )
+        for each in rows for part, own in each["parts"].items()
+    ]  # fmt: skip
+    return "\n\n".join(
+        (
+            f"**Behind and beside it, in gates** (the same library): of resnet8's {BESIDE}, squeezed on `sme` and on a basis on "
+            f"`basisn`, the windows of the first block; of `recross` {BASKETS} baskets of groceries (real), items as rows of an "
+            f"array; in all {sum(each['compared'] for each in rows):,} cycles of modules, of which "
+            f"{sum(each['different'] for each in rows)} differ. One lane, and a product that it adds; the index memory of an array "
+            "with its row shifts, and a row that is loaded; the dispatcher of an array, and an activation; beside what the chip's "
+            "file has for them (`lane_multiplier`, `lane_adder` and `lane_register`; `index_memory`, as far as it tells of rows, "
+            "and `row_shift`; `adc_mode`):",
+            table(("chip", "module", "um2", "file", "pJ", "file", "ungated"), lines, right=2),
+        )
+    )
+
+
 def combined_table(rows: list[dict[str, Any]]) -> str:
     """Return the table of layers whose columns are no outputs."""
     lines = [
         (
             r["chip"], r["layer"], str(r["compared"]), str(r["different"]), str(r["late"]), f"{r['lanes']} x {r['entries']}",
-            str(r["planned"]), f"{r['model']:g}",
+            str(r["cycles"] or f"{r['planned']} planned"), f"{r['model']:g}",
         )
         for r in rows
     ]  # fmt: skip
@@ -302,7 +373,8 @@ def combined_table(rows: list[dict[str, Any]]) -> str:
         (
             "**Layers whose columns are no outputs**: resnet8 (real weights) squeezed on `sme`, combinations of 512 vectors on "
             f"`basisn`, two windows of each layer in {rows[0]['simulator']}: bits by which inputs are shifted, lanes and the most "
-            "entries of a list, cycles of the logic a window (of an input vector of the basis) beside the timing model's:",
+            "entries of a list, cycles of the logic from a window (an input vector of the basis) to the next beside the timing "
+            "model's. They are planned where none followed another, or where the next block's index is loaded between:",
             table(
                 ("chip", "layer", "compared", "differ", "shifted", "lists", "cycles", "timing model"), lines, right=2
             ),
@@ -354,6 +426,8 @@ def rendered(results: dict[str, Any]) -> str:
         parts.append("\n".join(f"    {line}".rstrip() for line in lines))
     if "synthesis" in results:
         parts.append(synthesised(results["synthesis"]))
+    if "beside" in results:
+        parts.append(beside_table(results["beside"]))
     return "\n\n".join(parts)
 
 
@@ -364,24 +438,31 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--render", action="store_true", help="write the page again from benchmarks/rtl.json")
     parser.add_argument("--liberty", type=Path, metavar="FILE", help="run a layer in gates of this library alone")
     parser.add_argument("--node", type=float, metavar="NM", help="the node in nm that the library is of")
+    parser.add_argument(
+        "--beside", action="store_true", help="of --liberty, parts behind and beside the periphery alone"
+    )
     parser.add_argument("--combined", action="store_true", help="run layers whose columns are no outputs alone")
     parser.add_argument("--presets", action="store_true", help="write presets and examples alone")
     chosen = parser.parse_args(arguments)
     data = Path(os.environ.get("MHO_DATA", "")) / "cifar10"
     if chosen.liberty:
-        write_json(RESULTS, {**read_json(RESULTS), "synthesis": synthesis(data, chosen.liberty, chosen.node * 1e-9)})
+        own = {"beside": beside(data, chosen.liberty, chosen.node * 1e-9)}
+        if not chosen.beside:
+            own["synthesis"] = synthesis(data, chosen.liberty, chosen.node * 1e-9)
+        write_json(RESULTS, {**read_json(RESULTS), **own})
     elif chosen.combined:
         write_json(RESULTS, {**read_json(RESULTS), "combined": combined(data)})
     elif chosen.presets:
         write_json(RESULTS, {**read_json(RESULTS), "presets": list(presets()), "examples": list(examples())})
     elif not chosen.render:
+        known = read_json(RESULTS) if RESULTS.exists() else {}
         write_json(
             RESULTS,
             {
                 "schema": SCHEMA, "presets": list(presets()), "multipliers": multipliers(data), "resnet8": resnet8(data),
                 "random": random_layers(chosen.numbers), "combined": combined(data),
                 "examples": list(examples()),
-                **{key: value for key, value in (read_json(RESULTS) if RESULTS.exists() else {}).items() if key == "synthesis"},
+                **{key: value for key, value in known.items() if key in ("synthesis", "beside")},
             },
         )  # fmt: skip
     write_measured(PAGE, rendered(read_json(RESULTS)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from tests.command_line import Shell
 pytest.importorskip("amaranth", reason="the package amaranth is not installed")
 
 from mho import rtl
+from mho.rtl.beside import in_gates, played
 from mho.rtl.liberty import Library
-from mho.rtl.units import units_of
+from mho.rtl.plan import HANDING
+from mho.rtl.units import Dispatcher, units_of
 
 TOLD = {"mnsim": (208, 207.294)}
 """Presets whose windows take other cycles than the timing model has, since a step's overhead is no whole number of conversions."""
@@ -104,6 +107,20 @@ def test_windows_take_the_cycles_of_the_timing_model(name: str) -> None:
         assert float(plan.timed_cycles) == pytest.approx(timed, abs=1e-3)
         if not signed:
             assert float(plan.timed_cycles * plan.clock_s) == pytest.approx(chip.window_time_s, rel=1e-12)
+
+
+@given(chips(), st.integers(2, 8), st.integers(2, 8), st.booleans())
+def test_sums_are_handed_on_within_the_next_pass(chip: Chip, weights: int, inputs: int, signed: bool) -> None:
+    """Every sum of an array is in one chain, with all others of its output; where a pass takes four cycles more than the sums of
+    one output, handing on takes no time of its own, and windows take the timing model's.
+    """
+    plan = rtl.Plan.of(chip, weights, inputs, signed)
+    assert [slot for chain in plan.chains for slot in chain] == list(plan.slots)
+    held = [{slot.output for slot in chain} for chain in plan.chains]
+    assert sum(map(len, held)) == plan.outputs and max(map(len, held)) == plan.handed
+    passes = [steps * plan.turns * plan.step_cycles for steps, _ in plan.steps]
+    if min(passes) >= max(Counter(slot.output for slot in plan.slots).values()) + HANDING:
+        assert plan.window_cycles == sum(passes) == plan.timed_cycles
 
 
 def test_a_wrong_cell_is_found_where_it_is() -> None:
@@ -199,6 +216,24 @@ def test_a_small_library_is_enough_to_synthesise(tmp_path: Path) -> None:
     assert apart == {"shift_add", "input_register_byte", "output_register_byte", "accumulate"}
     assert changed.energy_per_event["shift_add"] == pytest.approx(made.scaled("shift_add")[1], rel=1e-4)
     assert "mho_lane_0" in made.table() and "bit-exact" in made.table()
+
+
+@pytest.mark.skipif(not shutil.which("yosys"), reason="Yosys is not on this machine")
+def test_parts_beside_a_group_are_told_in_gates(tmp_path: Path) -> None:
+    """A dispatcher in gates fires as its source does; its area is that of its cells, beside what the file has for modes of ADCs."""
+    path = tmp_path / "ours.lib"
+    path.write_text(LIBRARY)
+    chip = Chip.load("recross")
+    cycles = [{"valid": 1, "row": row, "last": int(row % 3 == 0)} for row in (0, 2, 3, 1, 5, 6, 4)] + [{}]
+    part = Dispatcher(8, [0, 1, 2, 3])
+    made = in_gates(rtl.Plan.of(chip), [played(part, cycles, "three bags")], path, 130e-9)
+    assert made.compared == len(cycles) and not made.different
+    figure = made.figures["mho_dispatcher"]
+    assert figure.area == pytest.approx(made.modules[0].area * 1e-12) and made.modules[0].area > 8 * 8
+    assert figure.energy is not None and figure.ungated is not None and 0 < figure.energy < figure.ungated
+    adcs = chip.group.arrays * chip.array.adcs
+    assert made.published("mho_dispatcher")[1] == pytest.approx(chip.energy_per_event["adc_mode_byte"] * adcs)
+    assert "mho_dispatcher" in made.table() and list(rtl.files(made)) == ["synthesis.txt"]
 
 
 def test_a_library_is_read_in_its_units(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from mho.errors import OptionError
 if TYPE_CHECKING:
     from mho.cli.outputs import Say
     from mho.rtl.layer import Layer
+    from mho.rtl.part import Part
     from mho.rtl.plan import Plan
 
 EPILOG = (
@@ -71,13 +72,30 @@ def rtl(
         )
         if liberty is not None and node is not None:
             say("synthesising")
-            made = logic.synthesise(plan, text, liberty, node * 1e-9, ready)
-            for name, content in logic.files(made).items():
-                write_text(out / name, content)
-            typer.echo(made.table())
-            ok = ok and not made.different
+            ok = _synthesise(plan, text, liberty, node * 1e-9, ready, out) and ok
     if not ok:
         raise typer.Exit(1)
+
+
+def _synthesise(plan: Plan, text: str, liberty: Path, node: float, ready: Layer | None, out: Path) -> bool:
+    """Map what was written to gates, write what that takes, and return whether all that was run in gates was equal."""
+    from mho import rtl as logic
+    from mho.files.writing import write_text
+    from mho.rtl.beside import Played, behind, in_gates
+    from mho.rtl.units import units_of
+
+    made = []
+    if plan.combining is None:
+        made.append(logic.synthesise(plan, text, liberty, node, ready))
+        for name, content in logic.files(made[0]).items():
+            write_text(out / name, content)
+    if ready is None or plan.combining is not None:
+        parts = [Played(unit) for unit in units_of(plan.chip)] if ready is None else behind(ready)
+        made.append(in_gates(plan, parts, liberty, node))
+    table = "\n".join(each.table() for each in made)
+    write_text(out / "synthesis.txt", table)
+    typer.echo(table)
+    return not any(each.different for each in made)
 
 
 def _check(name: str, overrides: list[str] | None, given: Mapping[str, object]) -> None:
@@ -104,12 +122,21 @@ def _tile(path: str, tile: int, out: Path, say: Say) -> None:
     """Write the controller of a tile, and the steps that it plays."""
     from mho import rtl as logic
     from mho.files.writing import write_text
+    from mho.rtl.controller import TileController
+    from mho.rtl.tile import tile_of, verilog_of
 
-    steps = logic.TileList.of(kept_program(path, say), tile)
-    write_text(out / "tile.v", steps.verilog())
+    program = kept_program(path, say)
+    steps = logic.TileList.of(program, tile)
+    part: Part = TileController(steps)
+    what = "the controller with its groups"
+    try:
+        part = tile_of(program, steps)
+    except OptionError as error:
+        what = f"the controller alone, since {error}"
+    write_text(out / "tile.v", verilog_of(part))
     write_text(out / "tile.txt", str(steps))
     typer.echo(
-        f"written to {out / 'tile.v'} and tile.txt: {sum(map(len, steps.groups))} steps of {len(steps.groups)} groups, "
+        f"written to {out / 'tile.v'} and tile.txt: {what}; {sum(map(len, steps.groups))} steps of {len(steps.groups)} groups, "
         f"{len(steps.needs) - 1} events"
     )
 

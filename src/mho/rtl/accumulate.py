@@ -14,7 +14,7 @@ WIDE = 63
 
 
 class Accumulators(Part):
-    """Zero-point correction and accumulators of one array, an accumulator of 32 bits for each output. A sum that comes in with
+    """Zero-point correction and accumulators of one chain, an accumulator of 32 bits for each output. A sum that comes in with
     `valid` gets, the first of its output, coefficient[number] x `total` added, and counts as pass `number_of_pass` says. Two cycles
     later it is in the accumulator of its output, which begins anew with the first pass of a block of rows that is `first_block`.
     With the last sum of the last pass of `last_block` the accumulator is handed on: `done`, three cycles after `valid`.
@@ -35,7 +35,7 @@ class Accumulators(Part):
         """Multiply, correct, accumulate."""
         plan, m = self.plan, Module()
         coefficients = memory(
-            m, "coefficients", signed(plan.weight_bits + 2), plan.outputs, self.write, self.address, self.coefficient
+            m, "coefficients", signed(plan.weight_bits + 2), plan.handed, self.write, self.address, self.coefficient
         )
         m.d.comb += coefficients.addr.eq(self.number)
         product = coefficients.data * self.total
@@ -59,7 +59,7 @@ class Accumulators(Part):
                     m.d.comb += counted.eq(((held * step if step > 1 else held) + corrected) * factor)
         starts = first & self.first_block & (self.pass_number == 0)
         added = Signal(signed(ACCUMULATOR_BITS))
-        read = memory(m, "sums", signed(ACCUMULATOR_BITS), plan.outputs, valid, number, added)
+        read = memory(m, "sums", signed(ACCUMULATOR_BITS), plan.handed, valid, number, added)
         m.d.comb += [read.addr.eq(number), added.eq(Mux(starts, 0, read.data) + counted)]
         m.d.sync += self.done.eq(valid & last & self.last_block & (self.pass_number == len(factors) - 1))
         m.d.sync += [self.made.eq(added), self.made_number.eq(number)]

@@ -10,32 +10,22 @@ from mho.errors import OptionError, choices
 from mho.rtl.accumulate import WIDE
 from mho.rtl.commands import (
     END,
-    ENTRY,
-    INVERT,
     LOAD,
     OPERATION_BITS,
-    ROW,
-    SET,
     STROBES,
     WAIT,
     WINDOW,
-    WRITE,
     Stimulus,
     fields,
+    ports_of,
     quiet_cycles,
     word_bits,
-)
+)  # fmt: skip
 from mho.rtl.group import Group
 from mho.rtl.simulate import Observed
 
 SIMULATORS = ("icarus", "verilator", "amaranth")
 PROGRAMS = {"verilator": "verilator", "icarus": "iverilog"}
-PORTS = {
-    (WINDOW, "block"): "block_loading", (LOAD, "codes"): "load_codes", (INVERT, "bits"): "invert_bits",
-    (INVERT, "adc"): "invert_adc", (ENTRY, "address"): "entry_address", (ROW, "address"): "row_address",
-    (ROW, "entries"): "row_entries",
-}  # fmt: skip
-"""Ports of fields that have other names."""
 TEMPLATE = Path(__file__).with_name("bench.v")
 """The Verilog of a test bench, with what depends on the group in braces."""
 
@@ -44,29 +34,20 @@ def bench_text(group: Group, stimulus: Stimulus, words: int) -> str:
     """Return the test bench of a group for a run of so many words."""
     plan, cases = group.plan, []
     layout, free = fields(plan), "!(loaded && loads == 0 && !window_begins)"
-    for operation in (
-        SET,
-        WRITE,
-        INVERT,
-        WINDOW,
-        LOAD,
-        *((ENTRY,) if group.combiner else ()),
-        *((ROW,) if group.rows else ()),
-    ):
-        place, texts = OPERATION_BITS, []
+    for operation in sorted(set(layout) - {WAIT}):
+        place, texts, driven = OPERATION_BITS, [], ports_of(group, operation)
         for name, bits in layout[operation].items():
-            if name not in ("array", "lane"):
-                port = PORTS.get((operation, name), name)
-                taken = len(getattr(group, port)) if port in group.signature.members else bits
+            port = "block_loading" if name == "block" else driven.get(name, name)
+            if name in driven or name in ("block", "vector"):
+                taken = len(getattr(group, port)) if name in driven else bits
                 texts.append(f"{port} = word[{place} +: {taken}];")
             place += bits
-        more = {
-            WRITE: f"write[word[{OPERATION_BITS} +: 16]] = 1;", INVERT: f"invert_write[word[{OPERATION_BITS} +: 16]] = 1;",
-            WINDOW: f"loads = {plan.loads};", LOAD: f"load = 1; loads = loads - 1; {_buffer(group)}",
-            ENTRY: f"entry_write[word[{OPERATION_BITS} +: 16]] = 1;", ROW: "row_write = 1;",
-        }.get(operation, "")  # fmt: skip
+        if operation in STROBES:
+            port, which = STROBES[operation]
+            texts.append(f"{port}[word[{OPERATION_BITS} +: 16]] = 1;" if which else f"{port} = 1;")
+        texts += {WINDOW: [f"loads = {plan.loads};"], LOAD: [f"loads = loads - 1; {_buffer(group)}"]}.get(operation, [])
         waits = f"if ({free}) " if operation in (WINDOW, LOAD) else ""
-        cases.append(f"      {operation}: {waits}begin {' '.join(texts)} {more} at = at + 1; end")
+        cases.append(f"      {operation}: {waits}begin {' '.join(texts)} at = at + 1; end")
     cases.append(f"      {WAIT}: if (quiet > {quiet_cycles(plan)}) at = at + 1;")
     members = group.signature.members
     low, high = plan.code_range
@@ -89,7 +70,7 @@ def bench_text(group: Group, stimulus: Stimulus, words: int) -> str:
         makers=plan.makers, makers_top=plan.makers - 1, inputs_each=len(stimulus.vectors[0]),
         inputs_last=len(stimulus.vectors) * len(stimulus.vectors[0]) - 1, input_top=plan.load_bits - 1,
         inputs='initial $readmemh("inputs.hex", inputs);' if group.rows else "",
-        strobes=" ".join(f"{name} = 0;" for name in STROBES if name in members),
+        strobes=" ".join(f"{name} = 0;" for name, _ in STROBES.values() if name in members),
         number_bits=group.output_shape.width, wide=WIDE, made_bits=plan.output_bits, op_top=OPERATION_BITS - 1,
         cases="\n".join(cases),
     )  # fmt: skip

@@ -86,32 +86,41 @@ class CombiningLane(Part):
 
 
 class Combiner(Part):
-    """Product buffer of a group, and the lanes behind it. Sums of all arrays come in with `arrived`; after the last of a window
-    each lane goes through its list, an entry a cycle, while the sums of the next come in: from the lowest bit up a source (array
-    after array, then `total`, the sum of the inputs), a factor, a target, and whether the lists end. Target t is the t / lanes-th
-    of lane t mod lanes. After a window of which `hand` says so the sums of all targets are handed on, one a cycle. From `rst` on
-    it takes as long to clear them. `take` says that a window begins; there is `room` for one unless two are not combined.
+    """Product buffer of a group, and the lanes behind it. Sums of all chains come in with `arrived`, a bit each; after the last of
+    a window each lane goes through a list, an entry a cycle from address `start` on, while the sums of the next come in: from the
+    lowest bit up a source (a number in its chain, then the chain, or one more for `total`, the sum of the inputs), a factor, a
+    target, and whether the lists end. Target t is the t / lanes-th of lane t mod lanes. After a window of which `hand` says so the
+    sums of all targets are handed on, by each requantiser one a cycle, target t by the t mod requantisers-th. From `rst` on it
+    takes as long to clear them. `take` says that a window begins; there is `room` for one unless two are not combined.
     """
 
     def __init__(self, plan: Plan, numbers: Any) -> None:
         assert plan.combining is not None
         self.plan, self.combining = plan, plan.combining
-        lanes, arrays = plan.combining.lanes, plan.arrays
-        self.sources = width(0, arrays * plan.outputs)
+        lanes = plan.combining.lanes
+        self.numbers = numbers.width
+        self.sources = width(0, (plan.takers + 1 << self.numbers) - 1)
         self.each = width(0, -(-plan.combining.targets // lanes) - 1)
+        addresses = width(0, plan.combining.lists * plan.combining.entries - 1)
         self.entry_bits: int = self.sources.width + plan.combining.factor_bits + self.each.width + 1
         super().__init__(
             "mho_combiner",
             {
-                "arrived": 1, "number": numbers, "sums": arrays * ACCUMULATOR_BITS, "total": width(0, plan.input_sum),
-                "hand": 1, "take": 1, "write": lanes, "address": width(0, plan.combining.entries - 1), "entry": self.entry_bits,
+                "arrived": plan.takers, "number": plan.takers * self.numbers, "sums": plan.takers * ACCUMULATOR_BITS,
+                "total": width(0, plan.input_sum), "hand": 1, "start": addresses, "take": 1, "write": lanes, "address": addresses,
+                "entry": self.entry_bits,
             },
-            {"room": 1, "done": 1, "made": signed(ACCUMULATOR_BITS), "made_number": width(0, plan.makes - 1)},
+            {
+                "room": 1, "done": plan.makers, "made": plan.makers * ACCUMULATOR_BITS, "made_number": width(0, plan.makes - 1),
+            },
         )  # fmt: skip
 
     def entry_of(self, entry: Sequence[int], final: bool) -> int:
-        """Return the entry of a source, a factor, and a target of its lane."""
+        """Return the entry of a source, of outputs array after array and then `total`, a factor, and a target of its lane."""
         source, factor, target = entry
+        array, output = divmod(source, self.plan.outputs)
+        chain, number = divmod(output, self.plan.handed)
+        source = (array * len(self.plan.chains) + chain) << self.numbers | number
         target |= int(final) << self.each.width
         factor &= (1 << self.combining.factor_bits) - 1
         word: int = source | factor << self.sources.width | target << (self.entry_bits - self.each.width - 1)
@@ -121,50 +130,58 @@ class Combiner(Part):
         """Count entries, then targets; place the lanes."""
         plan, combining, m = self.plan, self.combining, Module()
         at, combines, final, ending = Signal(self.address.shape()), Signal(), Signal(), Signal()
-        target, lane = Signal(self.made_number.shape()), Signal(width(0, combining.lanes - 1))
+        target, share = Signal(self.made_number.shape()), combining.lanes // plan.makers
+        lane = Signal(width(0, share - 1))
         row, clears, hands = Signal(self.each), Signal(init=1), Signal()
         # Of two halves of the product buffer one is written while the other is combined.
         writes, reads, filled, pending = Signal(), Signal(), Signal(2), Signal(2)
-        last = [Signal(name=f"hand_{half}") for half in range(2)]
-        arrives = self.arrived & (self.number == plan.slots[-1].output)
+        last, begin = (
+            [Signal(len(port), name=f"{name}_{half}") for half in range(2)]
+            for name, port in (("hand", self.hand), ("start", self.start))
+        )
+        longest = max(range(len(plan.chains)), key=lambda chain: len(plan.chains[chain]))
+        final_number = plan.chains[longest][-1].output - plan.chains[longest][0].output
+        arrives = self.arrived[longest] & (self.number.word_select(longest, self.numbers) == final_number)
         starts = (filled != 0) & ~combines & ~clears
-        m.d.comb += [ending.eq(combines & final), self.room.eq(~pending[1])]
-        m.d.sync += [combines.eq(starts | combines & ~final), at.eq(Mux(combines, at + 1, 0)), reads.eq(reads ^ ending)]
-        m.d.sync += [filled.eq(filled + arrives - ending), pending.eq(pending + self.take - ending)]
+        m.d.comb += ending.eq(combines & final)
+        m.d.sync += [combines.eq(starts | combines & ~final), at.eq(Mux(combines, at + 1, Mux(reads, *begin[::-1])))]
+        m.d.sync += [reads.eq(reads ^ ending), filled.eq(filled + arrives - ending)]
+        # Where lists are short enough each window is combined before the next but one arrives.
+        m.d.comb += self.room.eq(~pending[1] if plan.waits else 1)
+        m.d.sync += pending.eq(pending + self.take - ending)
         with m.If(arrives):
-            m.d.sync += [
-                writes.eq(~writes),
-                *(each.eq(Mux(writes == half, self.hand, each)) for half, each in enumerate(last)),
-            ]
-        ended = target == combining.targets - 1
+            m.d.sync += writes.eq(~writes)
+            for half in range(2):
+                with m.If(writes == half):
+                    m.d.sync += [last[half].eq(self.hand), begin[half].eq(self.start)]
+        ended, wraps = target == plan.makes - 1, lane == share - 1
         with m.If(ending):
             handed = Mux(reads, last[1], last[0])
             m.d.sync += [clears.eq(handed), hands.eq(handed)]
         with m.Elif(clears):
             m.d.sync += [clears.eq(~ended), target.eq(Mux(ended, 0, target + 1))]
-            m.d.sync += lane.eq(Mux(ended | (lane == combining.lanes - 1), 0, lane + 1))
-            m.d.sync += row.eq(Mux(ended, 0, row + (lane == combining.lanes - 1)))
+            m.d.sync += [lane.eq(Mux(ended | wraps, 0, lane + 1)), row.eq(Mux(ended, 0, row + wraps))]
         held = [Signal(self.made_number.shape(), name=f"target_{ago}_ago") for ago in (1, 2)]
         kept = [Signal(name=f"hands_{ago}_ago") for ago in (1, 2)]
         m.d.sync += [held[0].eq(target), held[1].eq(held[0]), kept[0].eq(clears & hands), kept[1].eq(kept[0])]
         m.d.comb += self.made_number.eq(held[1])
-        made, done, finals = [], [], []
+        made, finals = [], []
         products = self._products(m, writes, reads)
         for number in range(combining.lanes):
             one = CombiningLane(ACCUMULATOR_BITS, combining.factor_bits, 1 << self.each.width)
             self.place(m, f"lane_{number}", one)
             entry = memory(
-                m, f"entries_{number}", unsigned(self.entry_bits), combining.entries, self.write[number], self.address,
-                self.entry,
+                m, f"entries_{number}", unsigned(self.entry_bits), combining.lists * combining.entries, self.write[number],
+                self.address, self.entry,
             )  # fmt: skip
             source, factor, of_lane, end = self._fields(entry.data)
             m.d.comb += [entry.addr.eq(at), one.valid.eq(combines), one.sum.eq(products(number, source))]
-            m.d.comb += [one.factor.eq(factor), one.hand.eq(clears & (lane == number))]
+            m.d.comb += [one.factor.eq(factor), one.hand.eq(clears & (lane == number // plan.makers))]
             m.d.comb += one.target.eq(Mux(clears, row, of_lane))
             made.append(Mux(one.done, one.made, 0))
-            done.append(one.done)
             finals.append(end)
-        m.d.comb += [final.eq(finals[0]), self.made.eq(_either(made)), self.done.eq(kept[1] & Cat(*done).any())]
+        m.d.comb += [final.eq(finals[0]), self.done.eq(kept[1].replicate(plan.makers))]
+        m.d.comb += self.made.eq(Cat(*(_either(made[maker :: plan.makers]) for maker in range(plan.makers))))
         return m
 
     def _fields(self, entry: Any) -> list[Any]:
@@ -176,23 +193,23 @@ class Combiner(Part):
     def _products(self, m: Module, writes: Any, reads: Any) -> Any:
         """Keep the sums of two windows; return what gives a lane the sum that a source is."""
         plan, totals = self.plan, [Signal(self.total.shape(), name=f"total_{half}") for half in range(2)]
-        places = 1 << len(self.number)
         held = [
             memory(
-                m, f"products_{array}", signed(ACCUMULATOR_BITS), 2 * places, self.arrived, Cat(self.number, writes),
-                self.sums.word_select(array, ACCUMULATOR_BITS), self.combining.lanes,
+                m, f"products_{taker}", signed(ACCUMULATOR_BITS), 2 << self.numbers, self.arrived[taker],
+                Cat(self.number.word_select(taker, self.numbers), writes), self.sums.word_select(taker, ACCUMULATOR_BITS),
+                self.combining.lanes,
             )
-            for array in range(plan.arrays)
+            for taker in range(plan.takers)
         ]  # fmt: skip
-        with m.If(self.arrived):
+        with m.If(self.arrived[0]):
             m.d.sync += [each.eq(Mux(writes == half, self.total, each)) for half, each in enumerate(totals)]
 
         def product(lane: int, source: Any) -> Any:
             value = Mux(reads, totals[1], totals[0])
-            for array, each in reversed(list(enumerate(held))):
+            for taker, each in enumerate(held):
                 port = each[lane] if isinstance(each, list) else each
-                m.d.comb += port.addr.eq(Cat((source - array * plan.outputs)[: len(self.number)], reads))
-                value = Mux(source < (array + 1) * plan.outputs, port.data, value)
+                m.d.comb += port.addr.eq(Cat(source[: self.numbers], reads))
+                value = Mux(source[self.numbers :] == taker, port.data, value)
             return value
 
         return product

@@ -83,7 +83,7 @@ def _of_digits(
     longest, late = max(each.entries.shape[1] for each in drives), max(int(turn.rows[:, 3].max()) for _, turn in named)
     # A digit of eight places, of a row that is shifted with all its neighbours, and a sign.
     factors = 8 + (1 << sparse.shift_bits) - 1 + 1
-    combining = Combining(layer.groups * layer.columns, 1, longest, factors, 1, index_bits, late)
+    combining = Combining(layer.groups * layer.columns, 1, longest, factors, len(drives), 1, index_bits, late)
     return Combined(combining, tuple(drives))
 
 
@@ -106,7 +106,9 @@ def _of_basis(program: Program, mapped: LayerMapping, layer: MatrixLayer) -> Com
     level, base = (int(coding.elements_of(np.array(level))) for level in (1, 0))
     most = max(int(np.abs(dense).max()), 1).bit_length() + 1
     longest = max(drive.entries.shape[1] for drive in drives)
-    return Combined(Combining(targets, lanes, longest, max(most, coding.bits), level - base), tuple(drives))
+    return Combined(
+        Combining(targets, lanes, longest, max(most, coding.bits), len(drives), level - base), tuple(drives)
+    )
 
 
 def _listed(entries: Sequence[Entry], lanes: int) -> Integers:

@@ -19,16 +19,25 @@ from mho.rtl.plan import Plan
 Integers = npt.NDArray[np.int64]
 END, SET, WRITE, INVERT, WINDOW, LOAD, WAIT, ENTRY, ROW = range(9)
 OPERATION_BITS = 4
-STROBES = ("load", "write", "invert_write", "entry_write", "row_write")
-"""Ports that are high in a cycle of their own."""
-TABLES = ("coefficients", "multipliers", "addends", "inverted", "entries", "inputs")
+STROBES = {
+    LOAD: ("load", ""), WRITE: ("write", "array"), INVERT: ("invert_write", "array"), ENTRY: ("entry_write", "lane"),
+    ROW: ("row_write", ""),
+}  # fmt: skip
+"""Ports that are high in a cycle of their own, of some operations, and the field that says which bit of them."""
+PORTS = {
+    (LOAD, "codes"): "load_codes", (INVERT, "bits"): "invert_bits", (INVERT, "adc"): "invert_adc",
+    (ENTRY, "address"): "entry_address", (ROW, "address"): "row_address", (ROW, "entries"): "row_entries",
+}  # fmt: skip
+"""Ports of fields that have other names."""
+TABLES = ("coefficients", "multipliers", "addends", "inverted", "inputs")
+"""What is loaded again where it changes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
     """What one block of a layer asks of the periphery, and the cells that it reads.
 
-    `cells` (arrays, rows, conversions): what a row driven with 1 adds to each conversion. `coefficients` (arrays, outputs),
+    `cells` (arrays, rows, conversions): what a row driven with 1 adds to each conversion. `coefficients` (chains, outputs),
     `multipliers` and `addends` (requantisers, outputs); `inverted` bool (arrays, conversions). `entries` (lanes, entries, 3):
     source, factor and target of what lanes combine; `inputs` (rows, 3): the input that a row takes, its shift, if it is driven.
     """
@@ -74,6 +83,7 @@ class Stimulus:
         """Yield the words of a run."""
         plan, layout = self.plan, fields(self.plan)
         yield pack(layout[SET], SET, **self.settings)
+        yield from self._lists()
         held: Block | None = None
         cells, vectors = _places(self.cell_sets), _places(self.vectors)
         for number, codes, first, last in self.windows:
@@ -82,9 +92,10 @@ class Stimulus:
                 yield pack(layout[WAIT], WAIT)
                 yield from self._parameters(block, held)
                 held = block
+            own = {"list_start": number * plan.combining.entries} if plan.combining else {}
             yield pack(
                 layout[WINDOW], WINDOW, first_block=int(first), last_block=int(last), block=cells[id(block.cells)],
-                vector=vectors[id(codes)],
+                vector=vectors[id(codes)], **own,
             )  # fmt: skip
             padded = np.full(plan.loads * plan.words, self.settings["input_zero"] if plan.signed else 0, dtype=np.int64)
             if not plan.indexed:
@@ -99,11 +110,11 @@ class Stimulus:
         if held is None or not _equal(block, held, "coefficients", "multipliers", "addends"):
             tables = [block.coefficients, block.multipliers, block.addends]
             if plan.combining:
-                nothing = np.zeros((1, plan.makes), dtype=np.int64)
+                nothing = np.zeros((plan.makers, plan.makes), dtype=np.int64)
                 both = [(tables[0], *[np.zeros_like(tables[0])] * 2), (nothing, *tables[1:])]
             else:
                 both = [(tables[0], *tables[1:])]
-            for first, (coefficients, multipliers, addends) in zip((0, plan.arrays), both, strict=False):
+            for first, (coefficients, multipliers, addends) in zip((0, plan.takers), both, strict=False):
                 for array, number in np.ndindex(coefficients.shape):
                     yield pack(
                         layout[WRITE], WRITE, array=first + array, address=number, coefficient=int(coefficients[array, number]),
@@ -113,22 +124,22 @@ class Stimulus:
             for array, adc in np.ndindex(plan.arrays, plan.adcs):
                 own = block.inverted[array, adc * plan.per_adc : (adc + 1) * plan.per_adc]
                 yield pack(layout[INVERT], INVERT, array=array, adc=adc, bits=packed(own, 1))
-        yield from self._lists(block)
-
-    def _lists(self, block: Block) -> Iterator[int]:
-        """Yield what lanes combine, and which inputs rows take."""
-        layout, group = fields(self.plan), self.group
-        if block.entries is not None and group.combiner is not None:
-            final = block.entries.shape[1] - 1
-            for lane, address in np.ndindex(block.entries.shape[:2]):
-                entry = group.combiner.entry_of(block.entries[lane, address].tolist(), address == final)
-                yield pack(layout[ENTRY], ENTRY, lane=lane, address=address, entry=entry)
+        group = self.group
         if block.inputs is not None and group.rows is not None:
             rows = [group.rows.entry_of(*row) for row in block.inputs.tolist()]
-            rows += [0] * (group.rows.loads * group.rows.words - len(rows))
             for address in range(group.rows.loads):
-                own = rows[address * group.rows.words : (address + 1) * group.rows.words]
-                yield pack(layout[ROW], ROW, address=address, entries=packed(own, group.rows.entry_bits))
+                some = rows[address * group.rows.words : (address + 1) * group.rows.words]
+                yield pack(layout[ROW], ROW, address=address, entries=packed(some, group.rows.entry_bits))
+
+    def _lists(self) -> Iterator[int]:
+        """Yield what lanes combine, of all blocks."""
+        layout, combiner = fields(self.plan), self.group.combiner
+        for number, block in enumerate(self.blocks):
+            if block.entries is not None and combiner is not None:
+                first, final = number * combiner.combining.entries, block.entries.shape[1] - 1
+                for lane, address in np.ndindex(block.entries.shape[:2]):
+                    entry = combiner.entry_of(block.entries[lane, address].tolist(), address == final)
+                    yield pack(layout[ENTRY], ENTRY, lane=lane, address=first + address, entry=entry)
 
     @cached_property
     def group(self) -> Group:
@@ -156,20 +167,27 @@ def _equal(first: Block, second: Block, *names: str) -> bool:
 def fields(plan: Plan) -> dict[int, dict[str, int]]:
     """Return the fields of each operation with their bits, from the lowest up."""
     bits, made, group = plan.input_bits, plan.output_bits, Group(plan)
-    lists = {
-        ENTRY: {"lane": 16, "address": 16, "entry": len(group.combiner.entry)} if group.combiner else {},
-        ROW: {"address": 16, "entries": len(group.rows.entries)} if group.rows else {},
-    }
+    lists = {ENTRY: {"lane": 16, "address": 16, "entry": len(group.combiner.entry)}} if group.combiner else {}
+    lists |= {ROW: {"address": 16, "entries": len(group.rows.entries)}} if group.rows else {}
     return lists | {
         SET: {"shift": 6, "left": 6, "zero": made, "low": made, "high": made, "input_zero": bits},
         WRITE: {
             "array": 16, "address": 16, "coefficient": plan.weight_bits + 2, "multiplier": plan.multiplier_bits, "addend": WIDE,
         },
         INVERT: {"array": 16, "adc": 16, "bits": plan.per_adc},
-        WINDOW: {"first_block": 1, "last_block": 1, "block": 16, "vector": 16},
+        WINDOW: {
+            "first_block": 1, "last_block": 1, "block": 16, "vector": 16,
+            **({"list_start": len(group.list_start)} if group.combiner else {}),
+        },
         LOAD: {"codes": plan.words * plan.load_bits},
         WAIT: {},
     }  # fmt: skip
+
+
+def ports_of(group: Group, operation: int) -> dict[str, str]:
+    """Return the ports of a group that an operation sets, by the names of its fields."""
+    named = ((name, PORTS.get((operation, name), name)) for name in fields(group.plan)[operation])
+    return {name: port for name, port in named if port in group.signature.members}
 
 
 def word_bits(plan: Plan) -> int:
@@ -201,4 +219,4 @@ def quiet_cycles(plan: Plan) -> int:
     return drain_cycles(plan) + plan.combined + 4
 
 
-__all__ = ["Block", "Stimulus", "drain_cycles", "fields", "pack", "packed", "quiet_cycles", "word_bits"]
+__all__ = ["Block", "Stimulus", "drain_cycles", "fields", "pack", "packed", "ports_of", "quiet_cycles", "word_bits"]

@@ -9,9 +9,10 @@ from typing import Any
 from amaranth.hdl import Cat, Module, Signal
 
 from mho.errors import OptionError, choices
+from mho.mapping import LayerMapping
 from mho.program import Activate, Gather, Program, Write
 from mho.program.instructions import members
-from mho.rtl.part import Library, Part, memory, width
+from mho.rtl.part import Part, memory, width
 
 END, WAIT, WRITE, WINDOWS = range(4)
 OPERATION_BITS = 2
@@ -86,9 +87,11 @@ class TileList:
         """Return a step as the controller holds it."""
         return step.operation | step.argument << OPERATION_BITS | step.event << (OPERATION_BITS + self.argument_bits)
 
-    def verilog(self) -> str:
-        """Return the controller that holds this list."""
-        return "".join(Library(TileController(self)).texts.values())
+    def layers(self, program: Program) -> list[LayerMapping]:
+        """Return the layers whose windows groups take."""
+        taken = {step.instruction for each in self.groups for step in each if step.operation == WINDOWS}
+        numbers = {program.instructions[number].layer for number in taken}
+        return [mapped for mapped in program.mapping.layers if mapped.index in numbers]
 
     def __str__(self) -> str:
         """Say the steps of each group, each after its entry, and what each event needs."""

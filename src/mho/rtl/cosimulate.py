@@ -123,6 +123,8 @@ def compared(part: Part, observed: Observed, windows: tuple[int, ...]) -> tuple[
         seen.setdefault((array, number), []).append((v, code))
     count = different = 0
     first: Difference | None = None
+    plan = part.stimulus.plan
+    chains = len(plan.chains) if plan.combining is None else plan.makers
     for (array, number), output in np.ndenumerate(part.outputs):
         if output < 0:
             continue
@@ -137,7 +139,7 @@ def compared(part: Part, observed: Observed, windows: tuple[int, ...]) -> tuple[
                 if got != wanted:
                     different += 1
                     if first is None or window < first.window:
-                        first = Difference(window, array, int(output), what, wanted, got)
+                        first = Difference(window, array // chains, int(output), what, wanted, got)
     return count, different, first
 
 

@@ -24,6 +24,7 @@ def head(plan: Plan) -> str:
     """Return the first comment of a design."""
     low, high = plan.code_range
     passes = ", then ".join(f"{steps} steps of {size} bit{'s' * (size > 1)}" for steps, size in plan.steps)
+    chains = "one" if len(plan.chains) == 1 else len(plan.chains)
     text = (
         f"Made by mho {__version__} from chip {plan.chip.name}: {plan.arrays} arrays of {plan.rows} rows of weights and "
         f"{plan.outputs} outputs, {plan.adcs} ADCs each, weights of {plan.weight_bits} bits as {plan.coding.name}, inputs of "
@@ -31,7 +32,7 @@ def head(plan: Plan) -> str:
         f"({float(plan.timed_cycles):.10g} in the timing model): {passes}, {plan.turns} turn{'s' * (plan.turns > 1)} a step, "
         f"{plan.overhead_cycles} cycles before the first conversion of a step, {plan.per_adc} conversions of "
         f"{plan.conversion_cycles}. Its inputs are loaded in {plan.loads} cycles behind the window before; the sums of an array "
-        f"leave one a cycle, in {plan.drained} cycles, behind the window after. Codes of conversions go from {low} to {high}. "
+        f"leave {chains} a cycle, in {plan.drained} cycles, behind the window after. Codes of conversions go from {low} to {high}. "
         f"Accumulators of {ACCUMULATOR_BITS} bits hold the sums of {plan.most_blocks} blocks of rows whatever inputs and "
         "weights; every other width holds all that its number can reach. One clock, `clk`; `rst` is synchronous. Numbers with "
         "a sign are in two's complement."

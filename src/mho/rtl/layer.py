@@ -20,7 +20,7 @@ from mho.number.requantise import Made
 from mho.program import Program
 from mho.rtl.combined import Combined, combined, windows_of
 from mho.rtl.commands import Block, Stimulus
-from mho.rtl.plan import Plan
+from mho.rtl.plan import Combining, Plan
 
 Integers = npt.NDArray[np.int64]
 USUAL_BITS = 24
@@ -31,13 +31,14 @@ USUAL_BITS = 24
 class Part:
     """The outputs of a layer that one column of blocks makes, or that lanes combine: `outputs` (requantisers, outputs) says which,
     -1 for none. `wanted` and `codes` (windows, requantisers, outputs): v and code of each, `codes` None where the layer's own
-    sums become none.
+    sums become none. `blocks`: of the layer's, those of the stimulus.
     """
 
     stimulus: Stimulus
     outputs: Integers
     wanted: Integers
     codes: Integers | None
+    blocks: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,29 +70,38 @@ def layer_of(program: Program, name: str, inputs: Any, windows: int = 8) -> Laye
             f"layer {name!r}, mapping {program.strategy.mapping.name}: of whole weights the periphery serves blocks of one matrix "
             "each (mapping dense, nothing packed along a diagonal)"
         )
-    quantised = program.quantised
-    if quantised is not None and quantised.requantise is None:
-        program = replace(program, quantised=replace(quantised, requantise=USUAL_BITS))
+    program = requantised(program)
     jobs, x, kept = _executed(program, mapped, inputs)
-    assert program.quantised is not None and program.quantised.requantise is not None
-    bits = program.quantised.requantise
+    assert program.quantised is not None
     ending = _Ending.of(program.quantised, layer)
-    made = (
-        mapped.bits.inputs if ending.target is None else int(program.quantised.codes[ending.target].high).bit_length()
-    )
-    combining = None if lanes is None else lanes.combining
-    plan = Plan.of(
-        program.chip, mapped.blocks.shape.coding.weight_bits, mapped.bits.inputs + (combining.late if combining else 0),
-        mapped.readout.signed, multiplier_bits=bits, output_bits=made, combining=combining,
-    )  # fmt: skip
+    plan = plan_of(program, mapped, None if lanes is None else lanes.combining)
     x = windows_of(mapped, layer, x)
     chosen = tuple(sorted({int(w) for w in np.linspace(0, x.shape[2] - 1, min(windows, x.shape[2]))}))
     goal = _goal(plan, layer, x[:, :1, list(chosen)], ending, kept, chosen, program.quantised)
     stored = {job.block: job.stored for job in jobs}
     if lanes is not None:
         step = _combined(plan, lanes, stored, goal, program)
-        return Layer(name, plan, (step,), chosen, bits)
-    return Layer(name, plan, tuple(_parts(plan, mapped, columns, stored, goal)), chosen, bits)
+        return Layer(name, plan, (step,), chosen, plan.multiplier_bits)
+    return Layer(name, plan, tuple(_parts(plan, mapped, columns, stored, goal)), chosen, plan.multiplier_bits)
+
+
+def requantised(program: Program) -> Program:
+    """Return a program that makes codes in integers: itself, or with multipliers of 24 bits."""
+    if program.quantised is None or program.quantised.requantise is not None:
+        return program
+    return replace(program, quantised=replace(program.quantised, requantise=USUAL_BITS))
+
+
+def plan_of(program: Program, mapped: LayerMapping, combining: Combining | None = None) -> Plan:
+    """Return the periphery of the groups of a layer."""
+    quantised = requantised(program).quantised
+    assert quantised is not None and quantised.requantise is not None
+    target = _Ending.of(quantised, program.network.by_name[mapped.name]).target
+    made = mapped.bits.inputs if target is None else int(quantised.codes[target].high).bit_length()
+    return Plan.of(
+        program.chip, mapped.blocks.shape.coding.weight_bits, mapped.bits.inputs + (combining.late if combining else 0),
+        mapped.readout.signed, multiplier_bits=quantised.requantise, output_bits=made, combining=combining,
+    )  # fmt: skip
 
 
 def _columns(mapped: LayerMapping) -> dict[tuple[int, int], list[int]] | None:
@@ -224,22 +234,30 @@ def _parts(
     for (first, left), rows in columns.items():
         width = int(blocks.widths[rows[0]])
         here = first, slice(left, left + width)
-        outputs = _spread(plan, np.arange(left, left + width)[None], -1)[0]
-        given = [_spread(plan, table[here][None])[0] for table in (goal.multipliers, goal.addends)]
+        outputs = plan.dealt(np.arange(left, left + width), -1)
+        given = [plan.dealt(table[here]) for table in (goal.multipliers, goal.addends)]
         made = tuple(_block(plan, stored[index], goal.zeros[here], *given) for index in rows)
         order = []
         for w in range(windows):
             for at, index in enumerate(rows):
                 (drive,) = blocks.drives(index, goal.x[:, :, w : w + 1])
                 order.append((at, drive.inputs[0][0].astype(np.int64), at == 0, at == len(rows) - 1))
-        v, codes = (None if each is None else _spread(plan, each[first][:, here[1]]) for each in (goal.v, goal.codes))
+        v, codes = (None if each is None else plan.dealt(each[first][:, here[1]]) for each in (goal.v, goal.codes))
         assert v is not None
-        yield Part(Stimulus(plan, goal.settings, made, tuple(order)), outputs, v, codes)
+        yield Part(Stimulus(plan, goal.settings, made, tuple(order)), outputs, v, codes, tuple(rows))
 
 
 def _combined(plan: Plan, lanes: Combined, stored: Mapping[int, Any], goal: _Goal, program: Program) -> Part:
     """Return a layer whose blocks are driven one after another, and whose outputs lanes make of all sums together."""
-    given = goal.multipliers.reshape(1, -1), goal.addends.reshape(1, -1)
+
+    def made_by(values: Integers, nothing: int = 0) -> Integers:
+        """Arrange (..., matrices, N) as (..., requantisers, outputs), output after output."""
+        flat = values.reshape(*values.shape[:-2], -1)
+        filled = np.full((*flat.shape[:-1], plan.makes * plan.makers), nothing, dtype=np.int64)
+        filled[..., : flat.shape[-1]] = flat
+        return np.swapaxes(filled.reshape(*flat.shape[:-1], plan.makes, plan.makers), -1, -2)
+
+    given = made_by(goal.multipliers), made_by(goal.addends)
     quantised, held, made = program.quantised, dict[int, Block](), list[Block]()
     assert quantised is not None
     # What level 0 of an element of a basis stands for; digits stand for themselves.
@@ -254,18 +272,16 @@ def _combined(plan: Plan, lanes: Combined, stored: Mapping[int, Any], goal: _Goa
         whole = window.ravel()
         for at, drive in enumerate(lanes.drives):
             order.append((at, whole if drive.takes is None else window[drive.takes], at == 0, at == len(made) - 1))
-    v, codes = (
-        None if each is None else each.transpose(1, 0, 2).reshape(len(each[0]), 1, -1) for each in (goal.v, goal.codes)
-    )
+    v, codes = (None if each is None else made_by(each.transpose(1, 0, 2)) for each in (goal.v, goal.codes))
     assert v is not None
-    return Part(Stimulus(plan, goal.settings, tuple(made), tuple(order)), np.arange(plan.makes)[None], v, codes)
-
-
-def _spread(plan: Plan, values: Integers, nothing: int = 0) -> Integers:
-    """Arrange (windows, width) as (windows, arrays, outputs), `nothing` where there is none."""
-    out = np.full((len(values), plan.arrays * plan.outputs), nothing, dtype=np.int64)
-    out[:, : values.shape[1]] = values
-    return out.reshape(-1, plan.arrays, plan.outputs)
+    outputs = made_by(np.arange(goal.multipliers.size).reshape(goal.multipliers.shape), -1)
+    return Part(
+        Stimulus(plan, goal.settings, tuple(made), tuple(order)),
+        outputs,
+        v,
+        codes,
+        tuple(d.block for d in lanes.drives),
+    )
 
 
 def _block(plan: Plan, stored: Any, zeros: Integers, multipliers: Integers, addends: Integers) -> Block:
@@ -287,7 +303,7 @@ def _block(plan: Plan, stored: Any, zeros: Integers, multipliers: Integers, adde
         flipped[:width] = stored.inverted
         inverted[:, : plan.outputs * plan.digits] = flipped.reshape(plan.arrays, -1)
         coefficients += plan.coding.highest * step * (flipped * np.array(plan.significances)).sum(axis=1)
-    return Block(wired, coefficients.reshape(plan.arrays, plan.outputs), multipliers, addends, inverted)
+    return Block(wired, plan.dealt(coefficients), multipliers, addends, inverted)
 
 
 def _exact(quantised: QuantisedNetwork, layer: MatrixLayer, x: Any, zero: int) -> Integers:

@@ -15,6 +15,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from mho.chip import Chip
 from mho.chip.coding import Coding
 from mho.chip.readout import Readout
@@ -24,6 +26,8 @@ from mho.units import exact
 
 ACCUMULATOR_BITS = 32
 """As the accumulators of all presets have."""
+HANDING = 4
+"""Cycles that must lie between the last sum that an array hands on and the end of the next pass."""
 MOST_CYCLES, MOST_PARTS = 4096, 8
 """The most cycles of the logic's clock that a conversion and the overhead of a step may take; and a conversion alone, where these
 have no common measure."""
@@ -32,14 +36,16 @@ have no common measure."""
 @dataclass(frozen=True)
 class Combining:
     """What makes sums of outputs out of those of columns of digits, or of vectors of a basis: `lanes`, each with a list of up to
-    `entries` products with factors of `factor_bits`, that add up `targets` outputs. `step`: what a level of a cell counts for.
-    `index_bits`: of what says which input a row takes, 0 where rows are in order; `late`: bits by which inputs may be shifted.
+    `entries` products with factors of `factor_bits`, that add up `targets` outputs. `lists`: how many such lists are kept.
+    `step`: what a level of a cell counts for. `index_bits`: of what says which input a row takes, 0 where rows are in order;
+    `late`: bits by which inputs may be shifted.
     """
 
     targets: int
     lanes: int
     entries: int
     factor_bits: int
+    lists: int = 1
     step: int = 1
     index_bits: int = 0
     late: int = 0
@@ -223,16 +229,16 @@ class Plan:
 
     def pauses(self, number: int) -> int:
         """Return the cycles that a pass waits at its beginning: until the sums of the one before are handed on."""
-        return max(self.drained + 3 - self.steps[number][0] * self.turns * self.step_cycles, 0)
+        return max(self.drained + HANDING - self._busy(number), 0)
 
-    def pass_cycles(self, number: int) -> int:
-        """Return the cycles of a pass."""
-        return self.steps[number][0] * self.turns * self.step_cycles + self.pauses(number)
+    def _busy(self, number: int) -> int:
+        """Return the cycles of a pass that does not wait."""
+        return self.steps[number][0] * self.turns * self.step_cycles
 
     @property
     def window_cycles(self) -> int:
         """Cycles from the start of a window to that of the next."""
-        return sum(self.pass_cycles(number) for number in range(len(self.passes)))
+        return sum(self._busy(number) + self.pauses(number) for number in range(len(self.passes)))
 
     @property
     def timed_cycles(self) -> Fraction:
@@ -282,10 +288,45 @@ class Plan:
         """The slots of all lanes of an array, the unit column's left out, in the order in which they are handed on."""
         return tuple(slot for lane in self.lanes for slot in lane.slots if slot.output != UNIT)
 
+    @cached_property
+    def chains(self) -> tuple[tuple[Slot, ...], ...]:
+        """The slots of an array as chains hand them on, one a cycle each: as few chains, with as many outputs each, as are done
+        before the next pass is over.
+        """
+        shortest = min(map(self._busy, range(len(self.passes))))
+        dealt: tuple[tuple[Slot, ...], ...] = ()
+        for count in range(1, self.outputs + 1):
+            each = -(-self.outputs // count)
+            dealt = tuple(
+                tuple(s for s in self.slots if first <= s.output < first + each)
+                for first in range(0, self.outputs, each)
+            )
+            if max(map(len, dealt)) + HANDING <= shortest:
+                break
+        return dealt
+
     @property
     def drained(self) -> int:
         """Cycles that handing on the sums of an array takes."""
-        return len(self.slots)
+        return max(map(len, self.chains))
+
+    @property
+    def handed(self) -> int:
+        """Outputs of a chain, at most."""
+        return -(-self.outputs // len(self.chains))
+
+    @property
+    def takers(self) -> int:
+        """Chains of all arrays, and accumulators behind them."""
+        return self.arrays * len(self.chains)
+
+    def dealt(self, values: Any, nothing: int = 0) -> Any:
+        """Arrange (..., outputs of arrays, one after another) as (..., takers, handed), `nothing` where there is none."""
+        full = np.full((*values.shape[:-1], self.arrays * self.outputs), nothing, dtype=np.int64)
+        full[..., : values.shape[-1]] = values
+        out = np.full((*values.shape[:-1], self.arrays, len(self.chains) * self.handed), nothing, dtype=np.int64)
+        out[..., : self.outputs] = full.reshape(*values.shape[:-1], self.arrays, self.outputs)
+        return out.reshape(*values.shape[:-1], self.takers, self.handed)
 
     # What follows
 
@@ -307,26 +348,32 @@ class Plan:
         """Bits of an input code as it is loaded, before it is shifted."""
         return self.input_bits - (self.combining.late if self.combining else 0)
 
-    @property
+    @cached_property
     def makers(self) -> int:
-        """Requantisers: one for each array, or one behind lanes that combine the sums of all."""
-        return 1 if self.combining else self.arrays
+        """Requantisers: one for each chain, or behind lanes as few as hand on in time what these combine; each serves as many
+        lanes. One where lists alone take longer than a window.
+        """
+        combining = self.combining
+        if combining is None:
+            return self.takers
+        left = self.window_cycles - combining.entries
+        shares = (n for n in range(1, combining.lanes + 1) if combining.lanes % n == 0)
+        return next((n for n in shares if -(-combining.targets // n) < left), 1)
 
     @property
     def makes(self) -> int:
         """Outputs of each requantiser."""
-        return self.combining.targets if self.combining else self.outputs
+        return -(-self.combining.targets // self.makers) if self.combining else self.handed
 
     @property
     def combined(self) -> int:
         """Cycles after the sums of a window are complete in which lanes combine them and hand on outputs, at the most."""
-        return self.combining.entries + self.combining.targets + 6 if self.combining else 0
+        return self.combining.entries + self.makes + 6 if self.combining else 0
 
     @property
     def waits(self) -> bool:
-        """True if a window may wait until sums of those before are combined, which need not be over in time."""
-        combining = self.combining
-        return combining is not None and max(self.combined, combining.entries + self.drained + 9) > self.window_cycles
+        """True if a window may wait until sums of those before are combined and handed on, which take longer than it."""
+        return self.combining is not None and self.combining.entries + self.makes >= self.window_cycles
 
     @property
     def input_sum(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,21 +12,17 @@ import numpy.typing as npt
 from mho.rtl.accumulate import WIDE
 from mho.rtl.commands import (
     END,
-    ENTRY,
-    INVERT,
     LOAD,
     OPERATION_BITS,
-    ROW,
-    SET,
     STROBES,
     WAIT,
     WINDOW,
-    WRITE,
     Stimulus,
     fields,
     packed,
+    ports_of,
     quiet_cycles,
-)
+)  # fmt: skip
 from mho.rtl.group import Group
 from mho.rtl.part import Part
 
@@ -51,7 +47,7 @@ class Observed:
         return min((int(gap) for gap in np.diff(self.begins)), default=None)
 
 
-class _Arrays:
+class Arrays:
     """Arrays and ADCs: what the cells of a block answer to what drives the rows."""
 
     def __init__(self, stimulus: Stimulus) -> None:
@@ -84,16 +80,20 @@ def _unpacked(word: int, bits: int, count: int) -> list[int]:
 
 
 class Traces:
-    """What the ports of the first part of each kind carry in each cycle, and the outputs of parts inside of it, as `label.port`."""
+    """What the ports of the first part of each kind carry in each cycle, and the outputs of parts inside of it, as `label.port`;
+    `parts`: these parts themselves.
+    """
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: Group, only: Sequence[str] = ()) -> None:
+        self.only, self.parts = only, dict[str, Part]()
         self.cycles: dict[str, list[dict[str, int]]] = {}
         self.ports: dict[str, dict[str, Any]] = {}
         self._watch(group)
 
     def _watch(self, part: Part) -> None:
-        if part.part in self.ports:
+        if part.part in self.parts:
             return
+        self.parts[part.part] = part
         self.cycles[part.part], self.ports[part.part] = (
             [],
             {name: getattr(part, name) for name in part.signature.members},
@@ -105,21 +105,23 @@ class Traces:
 
     def note(self, ctx: Any) -> None:
         """Note a cycle."""
-        for name, ports in self.ports.items():
-            self.cycles[name].append({port: int(ctx.get(signal)) for port, signal in ports.items()})
+        for name in self.only or self.ports:
+            self.cycles[name].append({port: int(ctx.get(signal)) for port, signal in self.ports[name].items()})
 
 
-def in_amaranth(group: Group, stimulus: Stimulus, traced: bool = False) -> tuple[Observed, Traces | None]:
-    """Run a stimulus in Amaranth's own simulator; `traced`: and note what parts are given and answer."""
+def in_amaranth(
+    group: Group, stimulus: Stimulus, traced: bool = False, only: Sequence[str] = ()
+) -> tuple[Observed, Traces | None]:
+    """Run a stimulus in Amaranth's own simulator; `traced`: and note what parts are given and answer, all or `only` some."""
     from amaranth.sim import Simulator
 
     observed, words = Observed("Amaranth's simulator"), stimulus.words()
     simulator = Simulator(group)
     simulator.add_clock(1e-9)
-    traces = Traces(group) if traced else None
+    traces = Traces(group, only) if traced else None
 
     async def bench(ctx: Any) -> None:
-        feeder, arrays = _Feeder(group, stimulus, words), _Arrays(stimulus)
+        feeder, arrays = Feeder(group, stimulus, words), Arrays(stimulus)
         while not feeder.done:
             if ctx.get(group.convert):
                 drive, index, negative = (ctx.get(each) for each in (group.drive, group.index, group.negative))
@@ -130,7 +132,7 @@ def in_amaranth(group: Group, stimulus: Stimulus, traced: bool = False) -> tuple
                 feeder.driving = feeder.loading
             if ready := ctx.get(group.ready):
                 numbers, fixed, made = (ctx.get(each) for each in (group.numbers, group.fixed, group.made))
-                observed.outputs += _left(group, ready, numbers, fixed, made)
+                observed.outputs += left(group, ready, numbers, fixed, made)
             feeder.step(ctx)
             if traces is not None:
                 traces.note(ctx)
@@ -142,7 +144,7 @@ def in_amaranth(group: Group, stimulus: Stimulus, traced: bool = False) -> tuple
     return observed, traces
 
 
-def _left(group: Group, ready: int, numbers: int, fixed: int, made: int) -> Iterator[tuple[int, int, int, int]]:
+def left(group: Group, ready: int, numbers: int, fixed: int, made: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield what leaves in a cycle."""
     plan = group.plan
     shown = ((numbers, group.output_shape.width), (fixed, WIDE), (made, plan.output_bits))
@@ -153,7 +155,7 @@ def _left(group: Group, ready: int, numbers: int, fixed: int, made: int) -> Iter
             yield array, number, v - (v >> (WIDE - 1) << WIDE), code
 
 
-class _Feeder:
+class Feeder:
     """Gives words to a group, as soon as it can take them."""
 
     def __init__(self, group: Group, stimulus: Stimulus, words: Iterator[int]) -> None:
@@ -163,7 +165,7 @@ class _Feeder:
         self.done, self.quiet = False, 0
         self.loading = self.driving = self.loads = self.vector = 0
         self.vectors = stimulus.vectors
-        self.strobes = [getattr(group, name) for name in STROBES if name in group.signature.members]
+        self.strobes = [getattr(group, name) for name, _ in STROBES.values() if name in group.signature.members]
 
     def step(self, ctx: Any) -> None:
         """Set the inputs of a cycle."""
@@ -198,39 +200,23 @@ class _Feeder:
 
     def _take(self, ctx: Any, operation: int, values: dict[str, int]) -> None:
         group = self.group
-        if operation == SET:
-            for name, value in values.items():
-                ctx.set(getattr(group, name), value)
-        elif operation == WRITE:
-            ctx.set(group.write, 1 << values["array"])
-            ctx.set(group.address, values["address"])
-            for name, bits in (("coefficient", self.plan.weight_bits + 2), ("addend", WIDE)):
-                ctx.set(getattr(group, name), values[name] - (values[name] >> (bits - 1) << bits))
-            ctx.set(group.multiplier, values["multiplier"])
-        elif operation == INVERT:
-            ctx.set(group.invert_write, 1 << values["array"])
-            ctx.set(group.invert_adc, values["adc"])
-            ctx.set(group.invert_bits, values["bits"])
-        elif operation == WINDOW:
+        if operation == WINDOW:
             self.loading, self.loads, self.vector = values["block"], self.plan.loads, values["vector"]
-            ctx.set(group.first_block, values["first_block"])
-            ctx.set(group.last_block, values["last_block"])
-        elif operation == LOAD:
-            ctx.set(group.load, 1)
-            codes = values["codes"]
+        if operation == LOAD:
+            self.loads -= 1
             if self.plan.combining is not None and self.plan.indexed:
                 asked = _unpacked(ctx.get(group.input_index), self.plan.combining.index_bits, self.plan.words)
-                codes = packed((int(self.vectors[self.vector][index]) for index in asked), self.plan.load_bits)
-            ctx.set(group.load_codes, codes)
-            self.loads -= 1
-        elif operation == ENTRY:
-            ctx.set(group.entry_write, 1 << values["lane"])
-            ctx.set(group.entry_address, values["address"])
-            ctx.set(group.entry, values["entry"])
-        elif operation == ROW:
-            ctx.set(group.row_write, 1)
-            ctx.set(group.row_address, values["address"])
-            ctx.set(group.row_entries, values["entries"])
+                values["codes"] = packed(
+                    (int(self.vectors[self.vector][index]) for index in asked), self.plan.load_bits
+                )
+        for name, port in ports_of(group, operation).items():
+            signal = getattr(group, port)
+            # What is below 0 stands in its field in two's complement.
+            below = signal.shape().signed and values[name] >> (len(signal) - 1)
+            ctx.set(signal, values[name] - (below << len(signal)))
+        if operation in STROBES:
+            port, which = STROBES[operation]
+            ctx.set(getattr(group, port), 1 << (values[which] if which else 0))
 
 
 __all__ = ["Observed", "Traces", "in_amaranth"]

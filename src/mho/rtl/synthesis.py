@@ -18,7 +18,9 @@ from mho.errors import OptionError
 from mho.rtl.gates import Gates, Joules, Mapped, mapped, toggled
 from mho.rtl.group import Group
 from mho.rtl.layer import Layer
+from mho.rtl.liberty import Library
 from mho.rtl.plan import Plan
+from mho.rtl.simulate import in_amaranth
 from mho.version import __version__
 
 OLDEST = 130e-9
@@ -44,8 +46,9 @@ class Figure:
 
 @dataclass(frozen=True, eq=False)
 class Synthesis:
-    """A group's periphery in a library's cells; `node` in m, `figures` by role; `run` says what was run for the energies; of
-    the `compared` cycles of modules, `different` had an output that is not the Verilog's.
+    """A group's periphery, or other parts, in a library's cells; `node` in m, `figures` by role or part; `said`: area and energy
+    that the chip's file has for each; `run` says what was run for the energies; of the `compared` cycles of modules, `different`
+    had an output that is not the Verilog's.
     """
 
     plan: Plan
@@ -55,6 +58,7 @@ class Synthesis:
     given_node: float
     modules: tuple[Gates, ...]
     figures: Mapping[str, Figure]
+    said: Mapping[str, tuple[float, float]]
     run: str | None
     compared: int
     different: int
@@ -77,9 +81,7 @@ class Synthesis:
 
     def published(self, role: str) -> tuple[float, float]:
         """Return a role's area and energy as the chip's file has them."""
-        chip = self.plan.chip
-        (event,) = chip.costs.roles[role].events
-        return chip.costs.area_m2(role), chip.energy_per_event[event]
+        return self.said[role]
 
     def table(self) -> str:
         """Return the modules as a table of text, and roles beside what the chip's file says."""
@@ -166,32 +168,38 @@ def synthesise(plan: Plan, text: str, liberty: Path, node: float, layer: Layer |
 
     Raises OptionError where there is no Yosys, or it fails.
     """
-    if plan.combining is not None:
-        raise OptionError(
-            "layers whose sums lanes combine are not synthesised: no role of a chip's file says what these take"
-        )
     design = mapped(text, liberty)
     different = number = 0
     run, energies = None, None
     if layer is not None:
         part, windows = layer.parts[0], len(layer.parts[0].stimulus.windows)
-        number, different, energies = toggled(design, Group(plan), part)
+        observed, traces = in_amaranth(Group(plan), part.stimulus, traced=True)
+        assert traces is not None
+        number, different, energies = toggled(design, traces.cycles, observed.begins[0])
         run = f"{windows} windows of layer {layer.name}"
     figures = _figures(plan, design, energies, 1 if layer is None else len(layer.parts[0].stimulus.windows))
-    area, energy, reached = 1.0, 1.0, max(node, 0.0)
-    if node > OLDEST:
-        # The rule does not reach as far; constant fields do for the first step.
-        reached, area = OLDEST, (OLDEST / node) ** 2
-        energy = OLDEST / node * (OLDER_SUPPLY / design.library.voltage) ** 2
-    moved = {
+    reach, moved = reached(node, design.library, figures)
+    chip, said = plan.chip, dict[str, tuple[float, float]]()
+    for role in figures:
+        (event,) = chip.costs.roles[role].events
+        said[role] = chip.costs.area_m2(role), chip.energy_per_event[event]
+    return Synthesis(
+        plan, design.library.name, design.yosys, reach, node, design.modules, moved, said, run, number, different
+    )
+
+
+def reached(node: float, library: Library, figures: Mapping[str, Figure]) -> tuple[float, dict[str, Figure]]:
+    """Return the node (m) that figures of a library are told at, 130 nm where it is older, and what they are there."""
+    if node <= OLDEST:
+        return node, dict(figures)
+    # The rule does not reach as far; constant fields do for the first step.
+    area, energy = (OLDEST / node) ** 2, OLDEST / node * (OLDER_SUPPLY / library.voltage) ** 2
+    return OLDEST, {
         role: Figure(
             f.area * area, f.leakage, *(None if each is None else each * energy for each in (f.energy, f.ungated))
         )
         for role, f in figures.items()
     }
-    return Synthesis(
-        plan, design.library.name, design.yosys, reached, node, design.modules, moved, run, number, different
-    )  # fmt: skip
 
 
 def _figures(plan: Plan, design: Mapped, energies: Mapping[str, Joules] | None, windows: int) -> dict[str, Figure]:
@@ -215,7 +223,7 @@ def _figures(plan: Plan, design: Mapped, energies: Mapping[str, Joules] | None, 
         "output_register": (
             [*((m, 1, m.count / plan.arrays) for m in lanes), (columns, 0, 1.0)], 1, plan.outputs * chip.sum_bytes() * steps,
         ),
-        "accumulator": ([(sums, 0, 1.0)], adders, plan.outputs),
+        "accumulator": ([(sums, 0, sums.count / plan.arrays)], adders, plan.outputs),
     }  # fmt: skip
     figures = {}
     for role, (own, instances, events) in parts.items():
@@ -235,9 +243,9 @@ def _figures(plan: Plan, design: Mapped, energies: Mapping[str, Joules] | None, 
 
 
 def files(made: Synthesis) -> dict[str, str]:
-    """Return what is written of a synthesis: a table, and with energies a technology and a chip that uses it."""
+    """Return what is written of a synthesis: a table, and with energies of roles a technology and a chip that uses it."""
     texts = {"synthesis.txt": made.table()}
-    if made.run:
+    if made.run and set(made.figures) <= set(PER):
         for name, content in ((f"{NAME}.yaml", made.technology()), ("chip.yaml", made.chip_content())):
             texts[name] = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     return texts
