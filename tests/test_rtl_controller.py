@@ -45,6 +45,7 @@ class _Group:
     def __init__(self, tile: Tile, number: int) -> None:
         own = tile.groups[number]
         self.plan, self.signature, self.output_shape = tile.plan, own.signature, own.output_shape
+        self.combiner = self.rows = None
         for name in own.signature.members:
             if name != "hold":
                 setattr(self, name, getattr(tile, f"group_{number}_{name}"))

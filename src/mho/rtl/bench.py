@@ -8,19 +8,7 @@ from pathlib import Path
 
 from mho.errors import OptionError, choices
 from mho.rtl.accumulate import WIDE
-from mho.rtl.commands import (
-    END,
-    LOAD,
-    OPERATION_BITS,
-    STROBES,
-    WAIT,
-    WINDOW,
-    Stimulus,
-    fields,
-    ports_of,
-    quiet_cycles,
-    word_bits,
-)  # fmt: skip
+from mho.rtl.commands import END, LOAD, OPERATION_BITS, STROBES, WAIT, WINDOW, Stimulus, quiet_cycles
 from mho.rtl.group import Group
 from mho.rtl.simulate import Observed
 
@@ -33,10 +21,10 @@ TEMPLATE = Path(__file__).with_name("bench.v")
 def bench_text(group: Group, stimulus: Stimulus, words: int) -> str:
     """Return the test bench of a group for a run of so many words."""
     plan, cases = group.plan, []
-    layout, free = fields(plan), "!(loaded && loads == 0 && !window_begins)"
-    for operation in sorted(set(layout) - {WAIT}):
-        place, texts, driven = OPERATION_BITS, [], ports_of(group, operation)
-        for name, bits in layout[operation].items():
+    told, free = stimulus.told, "!(loaded && loads == 0 && !window_begins)"
+    for operation in sorted(set(told.fields) - {WAIT}):
+        place, texts, driven = OPERATION_BITS, [], told.ports[operation]
+        for name, bits in told.fields[operation].items():
             port = "block_loading" if name == "block" else driven.get(name, name)
             if name in driven or name in ("block", "vector"):
                 taken = len(getattr(group, port)) if name in driven else bits
@@ -60,18 +48,15 @@ def bench_text(group: Group, stimulus: Stimulus, words: int) -> str:
         f"    {name} = 0;" for name, member in members.items() if member.flow.name == "In" and name != "codes"
     )
     return TEMPLATE.read_text().format(
-        drive_top=shapes["drive"] - 1, negative_top=shapes["negative"] - 1, index_top=shapes["index"] - 1,
-        codes_top=shapes["codes"] - 1,
-        cell_top=_cell_bits(stimulus) - 1, cells_last=len(stimulus.cell_sets) * plan.arrays * plan.rows * plan.conversions - 1,
-        arrays=plan.arrays, adcs=plan.adcs, per_adc=plan.per_adc, conversions=plan.conversions, rows=plan.rows,
-        bits=plan.drive_bits,
-        signs=int(plan.both_signs), low=low, high=high, code_bits=plan.code_bits, word_top=word_bits(plan) - 1, last_word=words - 1,
+        plan=plan, top={name: bits - 1 for name, bits in shapes.items()}, cell_top=_cell_bits(stimulus) - 1,
+        cells_last=len(stimulus.cell_sets) * plan.arrays * plan.rows * plan.conversions - 1, signs=int(plan.both_signs),
+        low=low, high=high, word_top=told.bits - 1, last_word=words - 1,
         declarations=declared, connections=", ".join(f".{name}({name})" for name in members), zeros=zeros,
-        makers=plan.makers, makers_top=plan.makers - 1, inputs_each=len(stimulus.vectors[0]),
+        inputs_each=len(stimulus.vectors[0]),
         inputs_last=len(stimulus.vectors) * len(stimulus.vectors[0]) - 1, input_top=plan.load_bits - 1,
         inputs='initial $readmemh("inputs.hex", inputs);' if group.rows else "",
         strobes=" ".join(f"{name} = 0;" for name, _ in STROBES.values() if name in members),
-        number_bits=group.output_shape.width, wide=WIDE, made_bits=plan.output_bits, op_top=OPERATION_BITS - 1,
+        number_bits=group.output_shape.width, wide=WIDE, op_top=OPERATION_BITS - 1,
         cases="\n".join(cases),
     )  # fmt: skip
 
@@ -94,7 +79,7 @@ def _cell_bits(stimulus: Stimulus) -> int:
 def write_bench(folder: Path, group: Group, stimulus: Stimulus) -> None:
     """Write the test bench, its words and the cells of its arrays into a folder."""
     words, bits = list(stimulus.words()), _cell_bits(stimulus)
-    mask, digits = (1 << bits) - 1, -(-word_bits(stimulus.plan) // 4)
+    mask, digits = (1 << bits) - 1, -(-stimulus.told.bits // 4)
     cells = (f"{value & mask:x}" for held in stimulus.cell_sets for value in held.ravel().tolist())
     (folder / "cells.hex").write_text("\n".join(cells) + "\n")
     (folder / "words.hex").write_text("\n".join(f"{word:0{digits}x}" for word in words) + "\n")

@@ -1,24 +1,24 @@
 // Arrays and ADCs of a group, as behaviour: the black box of its periphery. In the cycle in which `convert` is high, each ADC
 // answers with the sum of what its column `index` holds, each cell times what drives its row, clipped to its range.
-module mho_arrays(input clk, input [15:0] block, input [{drive_top}:0] drive, input [{negative_top}:0] negative,
-                  input convert, input [{index_top}:0] index, output reg [{codes_top}:0] codes);
+module mho_arrays(input clk, input [15:0] block, input [{top[drive]}:0] drive, input [{top[negative]}:0] negative,
+                  input convert, input [{top[index]}:0] index, output reg [{top[codes]}:0] codes);
   // Block after block, array after array, row after row: what a row adds to each conversion of its array.
   reg signed [{cell_top}:0] cells [0:{cells_last}];
   initial $readmemh("cells.hex", cells);
   integer a, adc, row, number;
   reg signed [31:0] sum, x;
   always @(negedge clk) if (convert) begin
-    for (a = 0; a < {arrays}; a = a + 1) for (adc = 0; adc < {adcs}; adc = adc + 1) begin
-      number = adc * {per_adc} + index;
+    for (a = 0; a < {plan.arrays}; a = a + 1) for (adc = 0; adc < {plan.adcs}; adc = adc + 1) begin
+      number = adc * {plan.per_adc} + index;
       sum = 0;
-      if (number < {conversions}) for (row = 0; row < {rows}; row = row + 1) begin
-        x = {{1'b0, drive[row*{bits} +: {bits}]}};
+      if (number < {plan.conversions}) for (row = 0; row < {plan.rows}; row = row + 1) begin
+        x = {{1'b0, drive[row*{plan.drive_bits} +: {plan.drive_bits}]}};
         if ({signs} && negative[{signs} ? row : 0]) x = -x;
-        sum = sum + x * cells[((block * {arrays} + a) * {rows} + row) * {conversions} + number];
+        sum = sum + x * cells[((block * {plan.arrays} + a) * {plan.rows} + row) * {plan.conversions} + number];
       end
       if (sum < {low}) sum = {low};
       if (sum > {high}) sum = {high};
-      codes[(a * {adcs} + adc)*{code_bits} +: {code_bits}] = sum[{code_bits}-1:0];
+      codes[(a * {plan.adcs} + adc)*{plan.code_bits} +: {plan.code_bits}] = sum[{plan.code_bits}-1:0];
     end
   end
 endmodule
@@ -46,7 +46,7 @@ module bench;
     #1;
 {zeros}
   end
-  reg [{makers_top}:0] ready_now;
+  reg [{top[ready]}:0] ready_now;
   always @(posedge clk) if (window_begins) begin
     $fwrite(out, "B %0d\n", cycle);
     block_driving <= block_next;
@@ -59,8 +59,8 @@ module bench;
     cycle <= cycle + 1;
     ready_now = ready;
     if (window_begins) block_next = block_loading;
-    for (n = 0; n < {makers}; n = n + 1) if (ready_now[n])
-      $fwrite(out, "O %0d %0d %h %0d\n", n, numbers[n*{number_bits} +: {number_bits}], fixed[n*{wide} +: {wide}], made[n*{made_bits} +: {made_bits}]);
+    for (n = 0; n < {plan.makers}; n = n + 1) if (ready_now[n])
+      $fwrite(out, "O %0d %0d %h %0d\n", n, numbers[n*{number_bits} +: {number_bits}], fixed[n*{wide} +: {wide}], made[n*{plan.output_bits} +: {plan.output_bits}]);
     {strobes}
     quiet = (!running && !loaded && loads == 0) ? quiet + 1 : 0;
     word = words[at];

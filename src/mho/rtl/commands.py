@@ -81,32 +81,32 @@ class Stimulus:
 
     def words(self) -> Iterator[int]:
         """Yield the words of a run."""
-        plan, layout = self.plan, fields(self.plan)
-        yield pack(layout[SET], SET, **self.settings)
+        plan, told = self.plan, self.told
+        yield told.pack(SET, **self.settings)
         yield from self._lists()
         held: Block | None = None
         cells, vectors = _places(self.cell_sets), _places(self.vectors)
         for number, codes, first, last in self.windows:
             block = self.blocks[number]
             if held is None or not _alike(held, block):
-                yield pack(layout[WAIT], WAIT)
+                yield told.pack(WAIT)
                 yield from self._parameters(block, held)
                 held = block
             own = {"list_start": number * plan.combining.entries} if plan.combining else {}
-            yield pack(
-                layout[WINDOW], WINDOW, first_block=int(first), last_block=int(last), block=cells[id(block.cells)],
+            yield told.pack(
+                WINDOW, first_block=int(first), last_block=int(last), block=cells[id(block.cells)],
                 vector=vectors[id(codes)], **own,
             )  # fmt: skip
             padded = np.full(plan.loads * plan.words, self.settings["input_zero"] if plan.signed else 0, dtype=np.int64)
             if not plan.indexed:
                 padded[: len(codes)] = codes
             for word in padded.reshape(plan.loads, plan.words):
-                yield pack(layout[LOAD], LOAD, codes=packed(word, plan.load_bits))
-        yield pack(layout[WAIT], WAIT)
+                yield told.pack(LOAD, codes=packed(word, plan.load_bits))
+        yield told.pack(WAIT)
         yield END
 
     def _parameters(self, block: Block, held: Block | None) -> Iterator[int]:
-        plan, layout = self.plan, fields(self.plan)
+        plan, told = self.plan, self.told
         if held is None or not _equal(block, held, "coefficients", "multipliers", "addends"):
             tables = [block.coefficients, block.multipliers, block.addends]
             if plan.combining:
@@ -116,35 +116,40 @@ class Stimulus:
                 both = [(tables[0], *tables[1:])]
             for first, (coefficients, multipliers, addends) in zip((0, plan.takers), both, strict=False):
                 for array, number in np.ndindex(coefficients.shape):
-                    yield pack(
-                        layout[WRITE], WRITE, array=first + array, address=number, coefficient=int(coefficients[array, number]),
+                    yield told.pack(
+                        WRITE, array=first + array, address=number, coefficient=int(coefficients[array, number]),
                         multiplier=int(multipliers[array, number]), addend=int(addends[array, number]),
                     )  # fmt: skip
         if plan.coding.inverts:
             for array, adc in np.ndindex(plan.arrays, plan.adcs):
                 own = block.inverted[array, adc * plan.per_adc : (adc + 1) * plan.per_adc]
-                yield pack(layout[INVERT], INVERT, array=array, adc=adc, bits=packed(own, 1))
+                yield told.pack(INVERT, array=array, adc=adc, bits=packed(own, 1))
         group = self.group
         if block.inputs is not None and group.rows is not None:
             rows = [group.rows.entry_of(*row) for row in block.inputs.tolist()]
             for address in range(group.rows.loads):
                 some = rows[address * group.rows.words : (address + 1) * group.rows.words]
-                yield pack(layout[ROW], ROW, address=address, entries=packed(some, group.rows.entry_bits))
+                yield told.pack(ROW, address=address, entries=packed(some, group.rows.entry_bits))
 
     def _lists(self) -> Iterator[int]:
         """Yield what lanes combine, of all blocks."""
-        layout, combiner = fields(self.plan), self.group.combiner
+        told, combiner = self.told, self.group.combiner
         for number, block in enumerate(self.blocks):
             if block.entries is not None and combiner is not None:
                 first, final = number * combiner.combining.entries, block.entries.shape[1] - 1
                 for lane, address in np.ndindex(block.entries.shape[:2]):
                     entry = combiner.entry_of(block.entries[lane, address].tolist(), address == final)
-                    yield pack(layout[ENTRY], ENTRY, lane=lane, address=first + address, entry=entry)
+                    yield told.pack(ENTRY, lane=lane, address=first + address, entry=entry)
 
     @cached_property
     def group(self) -> Group:
         """The group that is told."""
         return Group(self.plan)
+
+    @cached_property
+    def told(self) -> Words:
+        """How it is."""
+        return Words(self.group)
 
 
 def packed(values: Iterable[int], bits: int) -> int:
@@ -164,47 +169,51 @@ def _equal(first: Block, second: Block, *names: str) -> bool:
     return all(np.array_equal(getattr(first, name), getattr(second, name)) for name in names)
 
 
-def fields(plan: Plan) -> dict[int, dict[str, int]]:
-    """Return the fields of each operation with their bits, from the lowest up."""
-    bits, made, group = plan.input_bits, plan.output_bits, Group(plan)
-    lists = {ENTRY: {"lane": 16, "address": 16, "entry": len(group.combiner.entry)}} if group.combiner else {}
-    lists |= {ROW: {"address": 16, "entries": len(group.rows.entries)}} if group.rows else {}
-    return lists | {
-        SET: {"shift": 6, "left": 6, "zero": made, "low": made, "high": made, "input_zero": bits},
-        WRITE: {
-            "array": 16, "address": 16, "coefficient": plan.weight_bits + 2, "multiplier": plan.multiplier_bits, "addend": WIDE,
-        },
-        INVERT: {"array": 16, "adc": 16, "bits": plan.per_adc},
-        WINDOW: {
-            "first_block": 1, "last_block": 1, "block": 16, "vector": 16,
-            **({"list_start": len(group.list_start)} if group.combiner else {}),
-        },
-        LOAD: {"codes": plan.words * plan.load_bits},
-        WAIT: {},
-    }  # fmt: skip
+class Words:
+    """How a group is told: of each operation the fields with their bits, from the lowest up, and the ports that they set."""
 
+    def __init__(self, group: Group) -> None:
+        plan, members = group.plan, group.signature.members
+        bits, made = plan.input_bits, plan.output_bits
+        self.fields: dict[int, dict[str, int]] = {
+            SET: {"shift": 6, "left": 6, "zero": made, "low": made, "high": made, "input_zero": bits},
+            WRITE: {
+                "array": 16, "address": 16, "coefficient": plan.weight_bits + 2, "multiplier": plan.multiplier_bits, "addend": WIDE,
+            },
+            INVERT: {"array": 16, "adc": 16, "bits": plan.per_adc},
+            WINDOW: {"first_block": 1, "last_block": 1, "block": 16, "vector": 16},
+            LOAD: {"codes": plan.words * plan.load_bits},
+            WAIT: {},
+        }  # fmt: skip
+        if group.combiner is not None:
+            self.fields[ENTRY] = {"lane": 16, "address": 16, "entry": len(group.combiner.entry)}
+            self.fields[WINDOW] |= {"list_start": len(group.combiner.start)}
+        if group.rows is not None:
+            self.fields[ROW] = {"address": 16, "entries": len(group.rows.entries)}
+        self.bits = OPERATION_BITS + max(sum(each.values()) for each in self.fields.values())
+        self.ports = {
+            operation: {name: port for name in each if (port := PORTS.get((operation, name), name)) in members}
+            for operation, each in self.fields.items()
+        }
 
-def ports_of(group: Group, operation: int) -> dict[str, str]:
-    """Return the ports of a group that an operation sets, by the names of its fields."""
-    named = ((name, PORTS.get((operation, name), name)) for name in fields(group.plan)[operation])
-    return {name: port for name, port in named if port in group.signature.members}
+    def pack(self, operation: int, **values: int) -> int:
+        """Return a word; numbers below 0 are in two's complement. Raises OverflowError for a value that does not fit its field."""
+        word, at = operation, OPERATION_BITS
+        for name, bits in self.fields[operation].items():
+            value = values[name]
+            if not -(1 << (bits - 1)) <= value < 1 << bits:
+                raise OverflowError(f"{name} {value} does not fit {bits} bits")
+            word |= (value & ((1 << bits) - 1)) << at
+            at += bits
+        return word
 
-
-def word_bits(plan: Plan) -> int:
-    """Return the bits of a word."""
-    return OPERATION_BITS + max(sum(layout.values()) for layout in fields(plan).values())
-
-
-def pack(layout: Mapping[str, int], operation: int, **values: int) -> int:
-    """Return a word; numbers below 0 are in two's complement. Raises OverflowError for a value that does not fit its field."""
-    word, at = operation, OPERATION_BITS
-    for name, bits in layout.items():
-        value = values[name]
-        if not -(1 << (bits - 1)) <= value < 1 << bits:
-            raise OverflowError(f"{name} {value} does not fit {bits} bits")
-        word |= (value & ((1 << bits) - 1)) << at
-        at += bits
-    return word
+    def unpack(self, word: int) -> tuple[int, dict[str, int]]:
+        """Return the operation of a word, and its fields."""
+        operation, values, at = word & ((1 << OPERATION_BITS) - 1), dict[str, int](), OPERATION_BITS
+        for name, bits in self.fields.get(operation, {}).items():
+            values[name] = (word >> at) & ((1 << bits) - 1)
+            at += bits
+        return operation, values
 
 
 def drain_cycles(plan: Plan) -> int:
@@ -219,4 +228,4 @@ def quiet_cycles(plan: Plan) -> int:
     return drain_cycles(plan) + plan.combined + 4
 
 
-__all__ = ["Block", "Stimulus", "drain_cycles", "fields", "pack", "packed", "ports_of", "quiet_cycles", "word_bits"]
+__all__ = ["Block", "Stimulus", "Words", "drain_cycles", "packed", "quiet_cycles"]

@@ -10,19 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.rtl.accumulate import WIDE
-from mho.rtl.commands import (
-    END,
-    LOAD,
-    OPERATION_BITS,
-    STROBES,
-    WAIT,
-    WINDOW,
-    Stimulus,
-    fields,
-    packed,
-    ports_of,
-    quiet_cycles,
-)  # fmt: skip
+from mho.rtl.commands import END, LOAD, STROBES, WAIT, WINDOW, Stimulus, Words, packed, quiet_cycles
 from mho.rtl.group import Group
 from mho.rtl.part import Part
 
@@ -160,7 +148,7 @@ class Feeder:
 
     def __init__(self, group: Group, stimulus: Stimulus, words: Iterator[int]) -> None:
         self.group, self.plan, self.words = group, stimulus.plan, words
-        self.layout = fields(stimulus.plan)
+        self.told = Words(group)
         self.word = next(words)
         self.done, self.quiet = False, 0
         self.loading = self.driving = self.loads = self.vector = 0
@@ -174,8 +162,7 @@ class Feeder:
             ctx.set(port, 0)
         idle = not ctx.get(group.running) and not ctx.get(group.loaded) and not self.loads
         self.quiet = self.quiet + 1 if idle else 0
-        operation = self.word & ((1 << OPERATION_BITS) - 1)
-        values = self._values(operation)
+        operation, values = self.told.unpack(self.word)
         if operation == END:
             self.done = True
             return
@@ -191,13 +178,6 @@ class Feeder:
         self._take(ctx, operation, values)
         self.word = next(self.words)
 
-    def _values(self, operation: int) -> dict[str, int]:
-        values, at = {}, OPERATION_BITS
-        for name, bits in self.layout.get(operation, {}).items():
-            values[name] = (self.word >> at) & ((1 << bits) - 1)
-            at += bits
-        return values
-
     def _take(self, ctx: Any, operation: int, values: dict[str, int]) -> None:
         group = self.group
         if operation == WINDOW:
@@ -209,7 +189,7 @@ class Feeder:
                 values["codes"] = packed(
                     (int(self.vectors[self.vector][index]) for index in asked), self.plan.load_bits
                 )
-        for name, port in ports_of(group, operation).items():
+        for name, port in self.told.ports[operation].items():
             signal = getattr(group, port)
             # What is below 0 stands in its field in two's complement.
             below = signal.shape().signed and values[name] >> (len(signal) - 1)
@@ -219,4 +199,4 @@ class Feeder:
             ctx.set(getattr(group, port), 1 << (values[which] if which else 0))
 
 
-__all__ = ["Observed", "Traces", "in_amaranth"]
+__all__ = ["Arrays", "Feeder", "Observed", "Traces", "in_amaranth", "left"]
