@@ -30,7 +30,7 @@ from mho.number.walk import joined, kept
 from mho.program import Activate, Combine, Program, Write
 from mho.program.columns import ACTIVATE, columns
 from mho.program.work import flow
-from mho.schedule.interval import Held, copies_for, least_interval, spare_copies
+from mho.schedule.interval import CLOSE, Held, copies_for, least_interval, spare_copies
 from tests.ported import widen
 from tests.strategies import GREEDY, chips, convolutional, networks
 
@@ -42,14 +42,14 @@ FREE = {"vector.elements_per_s": None, "vector.macs_per_s": None, "memory.bandwi
 
 
 @st.composite
-def weights(draw: st.DrawFn) -> list[Held]:
+def weights(draw: st.DrawFn, most: int = 6) -> list[Held]:
     """A few weights, some of several layers, with windows of simple times."""
     count = draw(st.integers(1, 3))
     users = [draw(st.integers(1, 2)) for _ in range(count)]
     return [
         Held(
             draw(st.integers(1, 3)),
-            tuple(draw(st.integers(1, 6)) for _ in range(layers)),
+            tuple(draw(st.integers(1, most)) for _ in range(layers)),
             tuple(draw(st.sampled_from([1.0, 2.0, 2.5])) for _ in range(layers)),
         )
         for layers in users
@@ -83,6 +83,52 @@ def test_spare_copies_fit_and_only_help(held: list[Held], more: int) -> None:
     assert sum(each.groups * count for each, count in zip(held, spare, strict=True)) <= groups
     for each, few, many in zip(held, copies, spare, strict=True):
         assert few == many or each.busy_s(many) < each.busy_s(few)
+
+
+def plain_spare_copies(held: list[Held], copies: tuple[int, ...], groups: int) -> tuple[int, ...]:
+    """Return the same copies by looking at every number of every weight, after every choice."""
+    found = list(copies)
+    while True:
+        left = groups - sum(each.groups * count for each, count in zip(held, found, strict=True))
+        best, place, added = 0.0, 0, 0
+        for which, (each, now) in enumerate(zip(held, found, strict=True)):
+            gain, more = 0.0, 0
+            for count in range(now + 1, min(max(each.windows), now + left // each.groups) + 1):
+                saved = (each.busy_s(now) - each.busy_s(count)) / ((count - now) * each.groups)
+                if saved > gain * (1 + CLOSE):
+                    gain, more = saved, count - now
+            if gain > best:
+                best, place, added = gain, which, more
+        if not added:
+            return tuple(found)
+        found[place] += added
+
+
+@settings(max_examples=100)
+@given(weights(40), st.integers(0, 60))
+def test_spare_copies_are_those_of_the_plain_search(held: list[Held], more: int) -> None:
+    groups = sum(each.groups for each in held) + more
+    _, copies = least_interval(held, groups)
+    assert spare_copies(held, copies, groups) == plain_spare_copies(held, copies, groups)
+
+
+def test_spare_copies_are_found_in_few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers of many windows: a weight is looked at where its turns change, and again where what it would take is gone."""
+    looks, busy_s = [0], Held.busy_s
+
+    def counted(self: Held, copies: int) -> float:
+        looks[0] += 1
+        return busy_s(self, copies)
+
+    monkeypatch.setattr(Held, "busy_s", counted)
+    counts = []
+    for windows in (1_000, 4_000, 16_000):
+        looks[0] = 0
+        spare_copies([Held(1, (windows,), (1.0,)) for _ in range(20)], (1,) * 20, 20 + windows)
+        counts.append(looks[0])
+    # As copies grow to the root of the windows, and each look goes no further than it may gain.
+    assert counts[1] <= 2.5 * counts[0]
+    assert counts[2] <= 2.5 * counts[1]
 
 
 def test_a_chip_without_room_for_a_copy_of_each_weight_is_refused() -> None:

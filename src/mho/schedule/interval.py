@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,9 @@ import numpy.typing as npt
 Integers = npt.NDArray[np.int64]
 CLOSE = 1e-12
 """Relative difference of times that are taken to be equal: sums of the same products in another order."""
+
+SURE = 1e-9
+"""Relative difference of times that is more than rounding, whatever has been taken from them."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,19 @@ class Held:
     windows: tuple[int, ...]
     window_s: tuple[float, ...]
 
+    @cached_property
+    def work_s(self) -> float:
+        """The time that a single copy works in one inference."""
+        return self.busy_s(1)
+
     def busy_s(self, copies: int) -> float:
         """Return for how long the busiest of so many copies works in one inference."""
         return sum(-(-count // copies) * each for count, each in zip(self.windows, self.window_s, strict=True))
+
+    def quicker(self, copies: int) -> int:
+        """Return the fewest copies of which the busiest serves fewer windows of some layer; 0 where there are none."""
+        turns = [(count, -(-count // copies)) for count in self.windows]
+        return min((-(-count // (each - 1)) for count, each in turns if each > 1), default=0)
 
     def copies(self, interval_s: float) -> int | None:
         """Return the fewest copies that work no longer than an interval; None where none suffice."""
@@ -98,18 +112,28 @@ def spare_copies(weights: Sequence[Held], copies: Sequence[int], groups: int) ->
     def step(place: int) -> tuple[float, int]:
         """Return the time saved a group by the fewest copies more that save any, and how many these are."""
         weight, now = weights[place], found[place]
-        busy, best = weight.busy_s(now), (0.0, 0)
-        for more in range(now + 1, min(max(weight.windows), now + left // weight.groups) + 1):
-            saved = (busy - weight.busy_s(more)) / ((more - now) * weight.groups)
+        busy, best, more = weight.busy_s(now), (0.0, 0), now
+        most = min(max(weight.windows), now + left // weight.groups)
+        # As many turns in more groups save less a group; and with so many copies none saves more than equal shares do, whose gain
+        # falls.
+        while 0 < (more := weight.quicker(more)) <= most:
+            groups_more = (more - now) * weight.groups
+            if (busy - weight.work_s / more) / groups_more < best[0] * (1 - SURE):
+                break
+            saved = (busy - weight.busy_s(more)) / groups_more
             if saved > best[0] * (1 + CLOSE):
                 best = saved, more - now
         return best
 
+    gains = [step(place) for place in range(len(weights))]
     while left:
-        gains = [step(place) if weights[place].groups <= left else (0.0, 0) for place in range(len(weights))]
         place = max(range(len(weights)), key=lambda place: gains[place][0])
         if not gains[place][1]:
             break
         found[place] += gains[place][1]
         left -= gains[place][1] * weights[place].groups
+        # What others would take stays the best of what fits, as long as it fits itself.
+        for other, (_, more) in enumerate(gains):
+            if other == place or more * weights[other].groups > left:
+                gains[other] = step(other)
     return tuple(found)
