@@ -252,11 +252,11 @@ class _Tile:
         return compared
 
 
-def _program(seed: int, columns: int, groups: int, tiles: int, schedule: str) -> tuple[Program, Any]:
+def _program(seed: int, columns: int, groups: int, tiles: int, schedule: str, bits: Any = 8) -> tuple[Program, Any]:
     network, x = _network(3, columns, seed), np.random.default_rng(seed).normal(size=(4, 2, 4, 4))
     sizes = {"array.rows": 16, "array.columns": 16, "group.arrays": 1, "tile.groups": groups, "tiles": tiles}
     chip = Chip.load("aras").override(sizes, source="drawn")
-    quantised = mho.number.quantise(network, x, requantise=24)
+    quantised = mho.number.quantise(network, x, requantise=24, bits=bits)
     return mho.compile(quantised, chip, mho.Strategy().with_(schedule=schedule)), x
 
 
@@ -309,10 +309,13 @@ def test_groups_do_what_the_program_says(seed: int, columns: int, groups: int, s
 
 
 def test_what_has_no_list_is_refused() -> None:
-    """A tile that the chip does not have."""
+    """A tile that the chip does not have, and groups for one whose layers have other bits."""
     program = mho.compile(mho.number.quantise(_network(3, 4, 1), np.ones((4, 2, 4, 4))), "aras")
     with pytest.raises(OptionError, match="no tile"):
         TileList.of(program, 10**6)
+    program, _ = _program(3, 5, 2, 1, "overlap", {"conv": 8, "last": "4/5"})
+    with pytest.raises(OptionError, match="layers 'conv' and 'last' have other bits"):
+        tile_of(program, TileList.of(program, 0))
 
 
 def test_two_groups_of_a_tile_make_every_sum_of_a_program() -> None:
