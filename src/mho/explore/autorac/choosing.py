@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,29 +49,49 @@ def chips_of(front: Sequence[Judged], model: Genotype) -> tuple[dict[str, Value]
 
 
 def chosen_of(designs: Sequence[dict[str, Any]], tolerance: float = TOLERANCE) -> dict[str, Any] | None:
-    """Return the searched design of least costs that loses no more than the best baseline on the records to choose by, of those
-    that lose no more than LOST with cells of a device, and whose converters resolve every sum.
+    """Return the searched design of least costs that loses no more than the best baseline on the records to choose by, each as the
+    mean of its seeds, of those that lose no more than LOST with cells of a device, and whose converters resolve every sum.
 
     Where all lose more, it is the one that loses least; None where there is none such.
     """
-    sound = [each for each in designs if each["kind"] == SEARCHED and each["lost"] <= LOST and not each["unresolved"]]
-    others = [each["valid"]["log_loss"] for each in designs if each["kind"] != SEARCHED]
-    if not sound:
-        return None
-    most = min(others, default=float("inf")) + tolerance
-    equal = [each for each in sound if each["valid"]["log_loss"] <= most]
-    return min(equal, key=_product) if equal else min(sound, key=lambda each: each["valid"]["log_loss"])
+    sound, most = _sound(designs), _least(designs) + tolerance
+    equal = [each for each in sound if lost_of(each) <= most]
+    return min(equal, key=_product) if equal else min(sound, key=lost_of, default=None)
+
+
+def close_of(designs: Sequence[dict[str, Any]], tolerance: float = TOLERANCE) -> list[dict[str, Any]]:
+    """Return the sound searched designs that one seed does not tell from the best baseline: within twice the tolerance; else the
+    one that loses least.
+    """
+    sound, most = _sound(designs), _least(designs) + 2 * tolerance
+    return [each for each in sound if lost_of(each) <= most] or sorted(sound, key=lost_of)[:1]
 
 
 def best_of(designs: Sequence[Mapping[str, Any]], kind: str) -> Mapping[str, Any] | None:
-    """Return the design of a kind that loses least on the records to choose by."""
-    return min(
-        (each for each in designs if each["kind"] == kind), key=lambda each: each["valid"]["log_loss"], default=None
-    )
+    """Return the design of a kind that loses least on the records to choose by, of those that were trained with most seeds."""
+    own = [each for each in designs if each["kind"] == kind]
+    return min(own, key=lambda each: (-len(_seeds(each)), lost_of(each)), default=None)
+
+
+def lost_of(design: Mapping[str, Any]) -> float:
+    """Return the log loss of the records to choose by, as a mean of the seeds that a design was trained with."""
+    return math.fsum(_seeds(design)) / len(_seeds(design))
+
+
+def _seeds(design: Mapping[str, Any]) -> Sequence[float]:
+    return design["seeds"]["valid"] if "seeds" in design else [design["valid"]["log_loss"]]
+
+
+def _sound(designs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [each for each in designs if each["kind"] == SEARCHED and each["lost"] <= LOST and not each["unresolved"]]
+
+
+def _least(designs: Sequence[Mapping[str, Any]]) -> float:
+    return min((lost_of(each) for each in designs if each["kind"] != SEARCHED), default=float("inf"))
 
 
 def _product(record: Mapping[str, Any]) -> float:
     return float(record["latency_s"] * record["energy_j"] * record["area_m2"])
 
 
-__all__ = ["TOLERANCE", "best_of", "chips_of", "chosen_of", "picked"]
+__all__ = ["TOLERANCE", "best_of", "chips_of", "chosen_of", "close_of", "lost_of", "picked"]

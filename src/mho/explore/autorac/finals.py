@@ -99,8 +99,7 @@ class Finals:
         record["settings"] = place.record()
         if not job.chips:
             return Finished(record, recommender, None)
-        tried = [self._tried(job, recommender, clicks, place) for place in range(len(job.chips))]
-        report, own = min(tried, key=lambda each: _order(each[1]))
+        report, own = self._best(job, recommender, clicks)
         by_device, same = noisy(report.program, recommender, clicks.test, self.device, self.seed)
         record |= own | {
             "verified": proven(report.program, recommender, clicks),
@@ -116,18 +115,34 @@ class Finals:
         recommender = work.recommender()
         return judge(recommender, clicks, "valid"), recommender, settings
 
-    def _tried(self, job: Job, recommender: Recommender, clicks: Clicks, place: int) -> tuple[Any, dict[str, Any]]:
-        """Measure a recommender on one of its chips."""
-        figures, report = Machine(self.chip, job.strategy, job.chips[place]).measured(recommender)
-        by_device, same = noisy(report.program, recommender, clicks.valid, self.device, self.seed)
-        own = {each: figures[each] for each in (*COSTS, "interval_s", "unresolved")}
-        return report, own | {"place": place, "lost": by_device.log_loss - same.log_loss}
+    def _best(self, job: Job, recommender: Recommender, clicks: Clicks) -> tuple[Any, dict[str, Any]]:
+        """Measure a recommender on its chips, and execute it with devices on one after the other until one is sound."""
+        measured = [Machine(self.chip, job.strategy, chip).measured(recommender) for chip in job.chips]
+        costs = [{each: figures[each] for each in (*COSTS, "interval_s", "unresolved")} for figures, _ in measured]
+        tried = list[tuple[Any, dict[str, Any]]]()
+        for place in sorted(
+            range(len(costs)), key=lambda each: (bool(costs[each]["unresolved"]), _product(costs[each]))
+        ):
+            _, report = measured[place]
+            by_device, same = noisy(report.program, recommender, clicks.valid, self.device, self.seed)
+            own = costs[place] | {"place": place, "lost": by_device.log_loss - same.log_loss}
+            tried.append((report, own))
+            if _sound(own):
+                break
+        return min(tried, key=lambda each: _order(each[1]))
 
 
 def _order(own: Mapping[str, Any]) -> tuple[Any, ...]:
-    product = own["latency_s"] * own["energy_j"] * own["area_m2"]
-    sound = own["lost"] <= LOST and not own["unresolved"]
-    return not sound, product if sound else own["lost"], own["place"]
+    sound = _sound(own)
+    return not sound, _product(own) if sound else own["lost"], own["place"]
+
+
+def _sound(own: Mapping[str, Any]) -> bool:
+    return own["lost"] <= LOST and not own["unresolved"]
+
+
+def _product(own: Mapping[str, Any]) -> float:
+    return float(own["latency_s"] * own["energy_j"] * own["area_m2"])
 
 
 def bits_of(model: Model, fields: int, dimension: int) -> str:

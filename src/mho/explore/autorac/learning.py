@@ -35,8 +35,8 @@ from mho.training.searched.predictor import Predictor
 
 ROUNDS = 4
 """Times that evolution is followed by training."""
-FIRST = 0.5
-"""Share of the trainings that come before the first round: forms, then models drawn at random."""
+FIRST, FORMS = 0.6, 0.75
+"""Share of the trainings that come before the first round, and of these the share that are forms; others are drawn at random."""
 BEGUN, CHIPS = 48, 4
 """Designs that a round begins with at most, and chips that are drawn for each model in the first."""
 
@@ -225,9 +225,9 @@ class Learner:
         return made
 
     def _first(self, space: ModelSpace) -> list[Genotype]:
-        """Return the models to begin with: forms, narrow and wide ones, and half as many drawn at random."""
+        """Return the models to begin with: forms, narrow and wide ones, and some drawn at random."""
         count = max(3, round(FIRST * self.tries))
-        found = {model.key(): model for model in _evenly(forms(space), 2 * count // 3)}
+        found = {model.key(): model for model in _evenly(forms(space), max(2, int(FORMS * count)))}
         draw = Random(f"learner {self.seed}")
         for _ in range(100 * count):
             if len(found) >= count:

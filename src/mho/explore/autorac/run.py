@@ -18,7 +18,7 @@ from typing import Any
 from mho.chip import Chip
 from mho.engineering import percent
 from mho.errors import OptionError, choices
-from mho.explore.autorac.choosing import TOLERANCE, best_of, chips_of, chosen_of, picked
+from mho.explore.autorac.choosing import TOLERANCE, best_of, chips_of, chosen_of, close_of, picked
 from mho.explore.autorac.finals import LOST, Job
 from mho.explore.autorac.judge import AIMS
 from mho.explore.autorac.learning import Judged
@@ -75,8 +75,9 @@ def autorac(
     design its model, chip and weights. Called again it goes on, and ends with the same front, whatever the workers.
     `score`: "learnt", by `tries` models that are trained a little, or a score of each (`mho.training.searched`), by a supernet of
     so many `steps` where it uses one. `settings`: how designs and baselines are trained, all alike; of several each by what serves
-    it best on the records to choose by, and the search by the first. The chosen design and the best baseline of each kind are
-    trained with so many `seeds`. `sides`: whether searches of one side after the other are held against the joint one.
+    it best on the records to choose by, and the search by the first. Designs that one seed does not tell from the best baseline,
+    and the best baseline of each kind, are trained with so many `seeds`, and the design is chosen by their mean. `sides`: whether
+    searches of one side after the other are held against the joint one.
     Raises OptionError for numbers out of range, and as what it calls.
     """
     numbers = {"budget": budget, "trained": trained, "seeds": seeds, "behind": behind}
@@ -145,10 +146,11 @@ def _told(
     front = learner.front()
     jobs = [*_searched(task, front, finalists), *_baselines(task, published, hand_made)]
     designs = task.finished(jobs)
-    chosen = chosen_of(designs, tolerance)
-    kinds = (best_of(designs, NAIVE), best_of(designs, HANDMADE))
-    designs = _seeded(task, jobs, designs, [each["name"] for each in (chosen, *kinds) if each is not None], seeds)
-    chosen = chosen_of(designs, tolerance)
+    kinds = [each for kind in (NAIVE, HANDMADE) if (each := best_of(designs, kind)) is not None]
+    designs = _seeded(task, jobs, designs, [each["name"] for each in (*close_of(designs, tolerance), *kinds)], seeds)
+    chosen = chosen_of(
+        [each for each in designs if each["kind"] != SEARCHED or len(each["seeds"]["valid"]) == seeds], tolerance
+    )
     if chosen is not None:
         chosen["executed"] = task.executed(next(job for job in jobs if job.name == chosen["name"]), chosen["values"])
     compared = None if not sides else Sides(task, learner).told()

@@ -27,7 +27,7 @@ class Log:
     """A log of the study: its file in the folder of data, and how much may be spent on it."""
 
     file: str
-    tries: int = 36
+    tries: int = 80
     epochs: int = 6
     drop: float = 0.0
     tolerance: float = 5e-4
@@ -43,7 +43,7 @@ LOGS = {
     "frappe_x1": Log("ctr/frappe_x1.npz", epochs=12, drop=0.1, tolerance=2e-3),
 }
 SPACE = JointSpace(ModelSpace(blocks=3, widths=(16, 32, 64, 128, 256), counts=(8, 16), alone=True))
-BUDGET, TRAINED, PATIENCE = 2000, 6, 2
+BUDGET, TRAINED, PATIENCE = 2000, 10, 2
 
 
 def searched(work: Work, name: str) -> dict[str, Any]:
