@@ -6,6 +6,7 @@ import json
 import math
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ import yaml
 import mho
 from mho.chip import Chip
 from mho.errors import OptionError
-from mho.explore.autorac.choosing import chosen_of, picked
+from mho.explore.autorac import finals
+from mho.explore.autorac.choosing import TOLERANCE, best_of, chosen_of, close_of, picked
 from mho.explore.autorac.finals import LOST
 from mho.explore.autorac.forms import forms
 from mho.explore.autorac.learning import Judged, front_of
@@ -25,6 +27,7 @@ from mho.explore.autorac.space import JointSpace
 from mho.machine.recommender import load
 from mho.network.clicks import Clicks
 from mho.network.zoo.interaction.space import ModelSpace
+from mho.strategy import Strategy
 from mho.studies.autorac.chapters import designs_chapter, factors_chapter, origin_chapter, sides_chapter
 from mho.studies.autorac.search import kept_of, ladder
 from mho.training.clicks import Settings
@@ -168,6 +171,50 @@ def test_what_a_device_ruins_or_converters_cut_off_is_not_chosen() -> None:
     assert chosen_of([noisy, cut, sound, baseline]) == sound
     assert chosen_of([noisy, cut, baseline]) is None
     assert chosen_of([of("worse", SEARCHED, 0.6, 0.1), sound, baseline]) == sound
+    near, far = of("near", SEARCHED, 0.5 + 1.5 * TOLERANCE, 1.0), of("far", SEARCHED, 0.5 + 2.5 * TOLERANCE, 1.0)
+    assert close_of([noisy, near, far, sound, baseline]) == [near, sound] and close_of([far, baseline]) == [far]
+    assert chosen_of([near, sound, baseline]) == sound
+    lucky = {**sound, "seeds": {"valid": [0.5, 0.5 + 4 * TOLERANCE]}}
+    steady = {**near, "seeds": {"valid": [0.5 + 1.5 * TOLERANCE, 0.5]}}
+    assert chosen_of([lucky, steady, baseline]) == steady
+    again = {**of("again", "hand-made", 0.51, 9.0), "seeds": {"valid": [0.51, 0.51]}}
+    assert best_of([{**baseline, "seeds": {"valid": [0.5]}}, again], "hand-made") == again
+    assert best_of([baseline], SEARCHED) is None
+
+
+def test_devices_are_asked_for_chips_from_the_least_costly_on_until_one_is_sound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    costs, lost = {"a": 3.0, "b": 1.0, "c": 2.0, "d": 0.5}, {"a": 0.0, "b": 2 * LOST, "c": 0.5 * LOST, "d": 0.0}
+    asked: list[str] = []
+
+    class Made:
+        def __init__(self, chip: Any, strategy: Any, values: Any) -> None:
+            self.name = values["chip"]
+
+        def measured(self, recommender: Any) -> tuple[dict[str, Any], Any]:
+            figures = {"latency_s": costs[self.name], "energy_j": 1.0, "area_m2": 1.0, "interval_s": 1.0}
+            return figures | {"unresolved": int(self.name == "d")}, SimpleNamespace(program=self.name)
+
+    def executed(program: str, *more: Any) -> tuple[Any, Any]:
+        asked.append(program)
+        return SimpleNamespace(log_loss=0.5 + lost[program]), SimpleNamespace(log_loss=0.5)
+
+    monkeypatch.setattr(finals, "Machine", Made)
+    monkeypatch.setattr(finals, "noisy", executed)
+    work = finals.Finals("", Chip.load("isaac"), "taox", 0)
+    model = forms(ModelSpace(blocks=2, widths=(8,), counts=(4,), alone=True))[0]
+
+    def best(*chips: str) -> tuple[str, float]:
+        job = finals.Job("s1", SEARCHED, model, Strategy(), tuple({"chip": each} for each in chips), ())
+        asked.clear()
+        report, own = work._best(job, None, SimpleNamespace(valid=None))  # type: ignore[arg-type]
+        assert chips[own["place"]] == report.program
+        return report.program, own["lost"]
+
+    assert best(*"abcd")[0] == "c" and asked == ["b", "c"]
+    assert best("a", "d")[0] == "a" and asked == ["a"]
+    assert best("b", "d")[0] == "d" and asked == ["b", "d"], "none is sound: the one that loses least"
 
 
 @pytest.mark.parametrize("alone", [True, False])
