@@ -16,7 +16,7 @@ import yaml
 import mho
 from mho.chip import Chip
 from mho.errors import OptionError
-from mho.explore.autorac import finals
+from mho.explore.autorac import finals, run
 from mho.explore.autorac.choosing import TOLERANCE, best_of, chosen_of, close_of, picked
 from mho.explore.autorac.finals import LOST
 from mho.explore.autorac.forms import forms
@@ -151,6 +151,16 @@ def test_designs_to_train_are_those_that_lose_least_and_the_least_costly_of_thei
     assert picked(front[:1], 3) == models[:1]
     assert front_of([*front, *front]) == front
     assert front_of([Judged(8, models[0], {}, 0.0, 0.0, 0.0, 0.0, unresolved=1), *front]) == front
+
+
+def test_a_model_that_others_drove_from_the_front_has_no_chip_and_is_not_trained() -> None:
+    models = forms(ModelSpace(blocks=2, widths=(8, 16), counts=(4,), alone=True))[:3]
+    front = [Judged(n, models[n], {"tiles": "fit"}, 0.1, 1.0, 1.0, 1.0, unresolved=0) for n in (0, 2)]
+    task: Any = SimpleNamespace(strategy=Strategy(), trained_at=lambda model: ())
+    assert [(job.name, job.model) for job in run._searched(task, front, models)] == [
+        ("s1", models[0]),
+        ("s3", models[2]),
+    ]
 
 
 def test_what_a_device_ruins_or_converters_cut_off_is_not_chosen() -> None:

@@ -203,10 +203,10 @@ def _judged(each: Judged) -> dict[str, Any]:
 
 
 def _searched(task: Task, front: Sequence[Judged], finalists: Sequence[Genotype]) -> Iterator[Job]:
-    """Yield models of the front to train, each with its chips."""
+    """Yield models of the front to train, each with its chips; none that better chips of others drove from the front."""
     for place, model in enumerate(finalists, 1):
-        chips = chips_of(front, model)
-        yield Job(f"s{place}", SEARCHED, model, task.strategy, chips, task.trained_at(model))
+        if chips := chips_of(front, model):
+            yield Job(f"s{place}", SEARCHED, model, task.strategy, chips, task.trained_at(model))
 
 
 def _baselines(task: Task, published: Sequence[str], hand_made: Sequence[str]) -> Iterator[Job]:
