@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ from benchmarks.files import ROOT, SCRATCH, write_text
 
 if TYPE_CHECKING:
     from mho.studies import Study
+    from mho.studies.chapter import Chapter
+    from mho.studies.work import Work
 
 DOCS = ROOT / "docs"
 NAMES = ("aras", "autorac", "basisn", "recross", "silicon", "sme")
@@ -99,35 +101,24 @@ def merged(published: Study, measured: Study, parts: Collection[str]) -> Study:
     return Study.from_dict(content)
 
 
-def publish_constants(*, measures: bool) -> None:
-    """Measure the claims of ARAS under published constants alone, and publish them in the study that is there.
+def publish_chapters(chapters: Callable[[Work], Iterable[Chapter]], *, measures: bool = True) -> None:
+    """Measure some chapters of the study of ARAS, and publish them in the study that is there.
 
-    Where it does not measure, events that were counted before are priced again.
+    Where it does not measure, what was measured before is told again.
     """
     from mho.studies import Study
-    from mho.studies.aras import coherent_chips, under_constants
+    from mho.studies.aras import coherent_chips
     from mho.studies.work import Settings, Work
 
     folder = SCRATCH.parent / "study-aras"
     folder.mkdir(parents=True, exist_ok=True)
-    chapter = under_constants(
-        Work("aras", Settings(), folder, lambda text: print(text, file=sys.stderr), measures=measures)
+    made = tuple(
+        chapters(Work("aras", Settings(), folder, lambda text: print(text, file=sys.stderr), measures=measures))
     )
-    part = chapter.finished()
-    alone = Study("aras", "", "", coherent_chips(), {}, (), (part,), tuple(chapter.rows.values()))
-    publish(merged(kept("aras"), alone, (part.id,)))
-
-
-def publish_zoo() -> None:
-    """Measure all of the study of ARAS that needs no real weights, and publish it in the study that is there.
-
-    What is on real weights, Figure 13 and Table III, stays as it was measured.
-    """
-    from mho import studies
-
-    measured = studies.run("aras", SCRATCH.parent / "study-aras", say=lambda text: print(text, file=sys.stderr))
-    parts = [part.id for part in measured.parts if part.id not in ("figure-13", "table-3")]
-    publish(merged(kept("aras"), measured, parts))
+    parts = tuple(chapter.finished() for chapter in made)
+    rows = tuple(row for chapter in made for row in chapter.rows.values())
+    alone = Study("aras", "", "", coherent_chips(), {}, (), parts, rows)
+    publish(merged(kept("aras"), alone, [part.id for part in parts]))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -140,13 +131,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", metavar="NAME", choices=NAMES, help=f"this study alone: {', '.join(NAMES)}")
     parser.add_argument("--render", action="store_true", help="write page and plots again from docs/study-NAME.json")
     parser.add_argument("--constants", action="store_true", help="of study aras, measure the part on constants alone")
-    parser.add_argument("--zoo", action="store_true", help="of study aras, measure all but what is on real weights")
+    parser.add_argument(
+        "--zoo",
+        action="store_true",
+        help="of study aras, measure what is on networks of the zoo alone, at the chips' own constants",
+    )
     chosen = parser.parse_args(arguments)
-    if chosen.zoo:
-        publish_zoo()
-        return 0
-    if chosen.constants:
-        publish_constants(measures=not chosen.render)
+    if chosen.zoo or chosen.constants:
+        from mho.studies.aras import of_zoo, under_constants
+
+        chapters = of_zoo if chosen.zoo else lambda work: (under_constants(work),)
+        publish_chapters(chapters, measures=not chosen.render)
         return 0
     for name in NAMES if chosen.only is None else (chosen.only,):
         if chosen.render:

@@ -42,20 +42,10 @@ def measure_part(work: Work, name: str) -> None:
 def study(work: Work) -> Study:
     """Measure everything, and set it beside the paper."""
     check_data(work)
-    costs = {name: costs_of(work, name) for name in timed(work)}
-    arrays = {name: systolic_cost(work, ZooNetwork(name)) for name in timed(work)}
+    costs, arrays = on_zoo(work)
     real = {network.name: real_costs_of(work, network.name) for network in chosen(work)}
-    chapters = (
-        pulses(work, costs, real),
-        speed(work, costs),
-        energy(work, costs),
-        lifetime(work, costs),
-        systolic_speed(work, costs, arrays),
-        systolic_energy(work, costs, arrays),
-        under_constants(work),
-        overheads(work, costs),
-        accuracy(work, real),
-    )
+    *costly, added = of_zoo(work)
+    chapters = (pulses(work, costs, real), *costly, under_constants(work), added, accuracy(work, real))
     settings = {
         "quick": work.settings.quick,
         "networks": list(costs),
@@ -63,6 +53,25 @@ def study(work: Work) -> Study:
         "real_networks": list(real),
     }
     return PAPER.study("aras", _chips(costs, arrays), settings, chapters)
+
+
+def on_zoo(work: Work) -> tuple[Costs, Runs]:
+    """Measure all networks of the zoo, on chips and on the array."""
+    costs = {name: costs_of(work, name) for name in timed(work)}
+    return costs, {name: systolic_cost(work, ZooNetwork(name)) for name in timed(work)}
+
+
+def of_zoo(work: Work) -> tuple[Chapter, ...]:
+    """Return the chapters that are of networks of the zoo alone, at the chips' own constants; overheads are the last."""
+    costs, arrays = on_zoo(work)
+    return (
+        speed(work, costs),
+        energy(work, costs),
+        lifetime(work, costs),
+        systolic_speed(work, costs, arrays),
+        systolic_energy(work, costs, arrays),
+        overheads(work, costs),
+    )
 
 
 def under_constants(work: Work) -> Chapter:
