@@ -34,12 +34,10 @@ def busiest_ports(program: Program, timing: Timing) -> dict[str, float]:
 
     As shares of what the port can move, a width each clock cycle.
     """
-    passed, rates = passed_bytes(program), channel_rates(program.chip)
-    return {
-        CHANNELS[kind]: _most(program, timing, users := np.flatnonzero(passed[kind]), passed[kind, users])
-        / float(rates[kind])
-        for kind in (TILE_BUFFER, NOC)
-    }
+    passed, rates, kinds = passed_bytes(program), channel_rates(program.chip), [TILE_BUFFER, NOC]
+    users = np.flatnonzero(passed[kinds].any(axis=0))
+    most = _most(program, timing, users, passed[kinds][:, users])
+    return {CHANNELS[kind]: each / float(rates[kind]) for kind, each in zip(kinds, most, strict=True)}
 
 
 def ports_record(program: Program, timing: Timing) -> dict[str, Any]:
@@ -82,20 +80,23 @@ def ports_record(program: Program, timing: Timing) -> dict[str, Any]:
     return record
 
 
-def _most(program: Program, timing: Timing, places: npt.NDArray[np.int64], size: Floats) -> float:
-    """Return the most bytes a second of any tile, where the instructions `places` move `size` bytes each, shared by groups."""
+def _most(program: Program, timing: Timing, places: npt.NDArray[np.int64], sizes: Floats) -> list[float]:
+    """Return the most bytes a second of any tile, where the instructions `places` move bytes each, shared by groups.
+
+    For each row of `sizes`, shape (kinds, places).
+    """
     table = columns(program)
     # While the last windows of its copies end, an activation moves nothing any more.
     ends = timing.ends - program_tasks(program).tail_s
     lasts = ends[places] - timing.starts[places]
-    moving = (lasts > 0) & (size > 0)
+    moving = lasts > 0
     places = places[moving]
-    rate = size[moving] / lasts[moving] / table.group_counts[places]
+    rates = sizes[:, moving] / lasts[moving] / table.group_counts[places]
     # Tile by tile and in the order of time; what ends at a time does so before what begins then. Instructions are few beside the
     # groups that they name: they are put in order, and tiles, which are small numbers, then keep it.
     order = np.argsort(np.concatenate([ends[places], timing.starts[places]]), kind="stable")
     users = np.tile(places, 2)[order]
     groups, _ = table.groups(users)
     tiles = (groups // program.chip.tile.groups).astype(np.min_scalar_type(program.chip.tiles))
-    changes = np.repeat(np.concatenate([-rate, rate])[order], table.group_counts[users])
-    return float(np.cumsum(changes[np.argsort(tiles, kind="stable")]).max(initial=0.0))
+    by_tile = np.repeat(order, table.group_counts[users])[np.argsort(tiles, kind="stable")]
+    return [float(np.cumsum(np.concatenate([-rate, rate])[by_tile]).max(initial=0.0)) for rate in rates]
