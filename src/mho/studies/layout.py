@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mho.engineering import plain
 from mho.report import sections as see
-from mho.studies.numbers import SCALED, figure
+from mho.studies.numbers import NATS, SCALED, figure
 from mho.studies.rows import Plot, Row, Study, StudyPart, StudyTable
 
 
@@ -59,7 +59,7 @@ def _sheet(table: StudyTable, study: Study, laid: Laid) -> see.Table:
                 continue
             row = study.by_id[row_id]
             # A unit without a prefix is the same all over a column: its head or the title tells it.
-            unit = row.unit if row.unit in SCALED else ""
+            unit = row.unit if row.unit in (*SCALED, NATS) else ""
             cells.append(laid.cell(row, unit))
             if paper:
                 cells += [paper_text(row, unit), ratio_text(row)]

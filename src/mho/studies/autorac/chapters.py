@@ -9,6 +9,7 @@ from mho.engineering import ratio
 from mho.studies.autorac.paper import PAPER
 from mho.studies.autorac.search import KINDS, SPACE, best_over, chosen_design
 from mho.studies.chapter import Chapter, why
+from mho.studies.numbers import NATS
 
 Found = Mapping[str, Mapping[str, Any]]
 """What was found on each log, by its name."""
@@ -68,7 +69,7 @@ def factors_chapter(found: Found) -> Chapter:
                 if gained is None
                 else PAPER.says("over", over=gained["over"], seeds=gained["seeds"])
             )
-            chapter.add(f"{short}/loss", name, f"{labels['loss']}, {kind} baseline, {name}", "nats", loss, note=note)
+            chapter.add(f"{short}/loss", name, f"{labels['loss']}, {kind} baseline, {name}", NATS, loss, note=note)
     for short in KINDS.values():
         columns = {f"{short}/{key}": label for key, label in labels.items()}
         chapter.table(PAPER.labels("kinds")[short], "log", list(found), columns)
@@ -90,8 +91,8 @@ def designs_chapter(found: Found) -> Chapter:
             member = f"{name}, {design['name']}"
             members.append(member)
             figures = {
-                "valid": (design["valid"]["log_loss"], ""), "test": (design["test"]["log_loss"], ""),
-                "integer": (design["noiseless"], ""), "devices": (design["noisy"], ""), "lost": (design["lost"], ""),
+                "valid": (design["valid"]["log_loss"], NATS), "test": (design["test"]["log_loss"], NATS),
+                "integer": (design["noiseless"], NATS), "devices": (design["noisy"], NATS), "lost": (design["lost"], NATS),
                 "latency": (design["latency_s"], "s"), "energy": (design["energy_j"], "J"), "area": (design["area_m2"], "m²"),
             }  # fmt: skip
             for key, (ours, unit) in figures.items():

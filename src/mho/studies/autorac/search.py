@@ -39,8 +39,8 @@ class Log:
 
 LOGS = {
     "census_income": Log("ctr/census_income.npz"),
-    "movielens1m_binary": Log("ctr/movielens1m_binary.npz", epochs=8, drop=0.1),
-    "frappe_x1": Log("ctr/frappe_x1.npz", epochs=12, drop=0.1, tolerance=2e-3),
+    "movielens1m_binary": Log("ctr/movielens1m_binary.npz", epochs=8, drop=0.1, sides=False),
+    "frappe_x1": Log("ctr/frappe_x1.npz", epochs=12, drop=0.1, tolerance=2e-3, seeds=1, sides=False),
 }
 SPACE = JointSpace(ModelSpace(blocks=3, widths=(16, 32, 64, 128, 256), counts=(8, 16), alone=True))
 BUDGET, TRAINED, PATIENCE = 2000, 10, 2
