@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from benchmarks.files import ROOT, read_json, write_json, write_measured
+from benchmarks.intervals import compared, ends, interval, priced
 
 RESULTS = ROOT / "benchmarks" / "segments.json"
 PAGE = ROOT / "docs" / "segments.md"
@@ -19,7 +20,23 @@ ENDURANCE = 1e11
 """Writes that a cell survives, as in docs/study-aras.md."""
 
 
-def measured(name: str, port_bits: int, batch: int | None) -> dict[str, Any]:
+def measured(name: str, port_bits: int) -> list[dict[str, Any]]:
+    """Measure rounds of each number of inferences, and schedule adaptive before them, against which energies are held."""
+    rows, reports = [], dict[str, Any]()
+    for batch in (None, *ROUNDS):
+        row, report = measured_round(name, port_bits, batch)
+        sys.stderr.write(f"{row}\n")
+        rows.append(row)
+        reports |= {} if report is None else {str(batch): report}
+    found = priced(reports)
+    for row in rows:
+        label = str(row["batch"])
+        if label in reports:
+            row |= {"sure_j": interval(found, label), "against": compared(found, label, str(None))}
+    return rows
+
+
+def measured_round(name: str, port_bits: int, batch: int | None) -> tuple[dict[str, Any], Any]:
     """Measure rounds of `batch` inferences, or, for None, schedule adaptive; what cannot be compiled says why."""
     import mho
     from mho.errors import MappingError
@@ -31,11 +48,11 @@ def measured(name: str, port_bits: int, batch: int | None) -> dict[str, Any]:
     try:
         program = mho.compile(mho.zoo.load(name), chip, mho.Strategy.load("default").with_(chosen))
     except MappingError as error:
-        return {**row, "refused": str(error)}
+        return {**row, "refused": str(error)}, None
     report = mho.simulate(program, endurance=ENDURANCE)
     stream, energy, lived = report.field("stream"), report.field("energy_j"), report.field("endurance")
     bound_s = report.bound.seconds if stream is None else max(stream["bound_arguments_s"].values())
-    return {
+    told = {
         **row,
         "segments": None if stream is None else len(stream["segments"]),
         "rate_per_s": report.throughput_per_s,
@@ -51,12 +68,14 @@ def measured(name: str, port_bits: int, batch: int | None) -> dict[str, Any]:
         "years_mean": lived["changed"]["years_mean"],
         "years_levelled": lived["changed"]["years_levelled"],
     }
+    return told, report
 
 
 def table(results: dict[str, Any]) -> str:
     """Render the results."""
     heads = (
-        "network", "port", "inferences a round", "segments", "per s", "of the bound", "latency, ms", "mJ", "static, mJ",
+        "network", "port", "inferences a round", "segments", "per s", "of the bound", "latency, ms", "mJ", "90 % of draws",
+        "less than `adaptive`", "static, mJ",
         "written, MB", "spilled, MB", "changes a cell", "years, mean", "years, levelled",
     )  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
@@ -70,13 +89,19 @@ def table(results: dict[str, Any]) -> str:
         cells = (
             row["network"], row["port_bits"], batch, row["segments"] or "–", f"{row['rate_per_s']:,.0f}",
             f"{row['rate_per_s'] / row['bound_per_s']:.2f}", f"{row['latency_s'] * 1e3:.2f}", f"{row['energy_j'] * 1e3:.2f}",
-            f"{row['static_j'] * 1e3:.2f}", *moved, f"{row['changes_per_cell']:.3g}", f"{row['years_mean']:.2f}",
-            f"{row['years_levelled']:.2f}",
+            ends(row["sure_j"], "J"), "–" if row["batch"] is None else less(row["against"]), f"{row['static_j'] * 1e3:.2f}",
+            *moved, f"{row['changes_per_cell']:.3g}", f"{row['years_mean']:.2f}", f"{row['years_levelled']:.2f}",
         )  # fmt: skip
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     lines += ["", *(f"- {fallen}" for fallen in falling(results["rows"]))]
     lines += [f"- Refused, {'; '.join(rounds)}: {why}." for why, rounds in refused.items()]
     return "\n".join(lines)
+
+
+def less(against: dict[str, Any]) -> str:
+    """Say whether rounds take less energy, and whether that is decided."""
+    which = "yes" if against["factor"] > 1 else "the same" if against["factor"] == 1 else "no"
+    return f"{which}, {'decided' if against['decided'] else 'undecided'}"
 
 
 def falling(rows: list[dict[str, Any]]) -> list[str]:
@@ -105,9 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
         rows = []
         for name in NETWORKS:
             for port in PORTS:
-                for batch in (None, *ROUNDS):
-                    rows.append(measured(name, port, batch))
-                    sys.stderr.write(f"{rows[-1]}\n")
+                rows += measured(name, port)
         write_json(RESULTS, {"schema": SCHEMA, "rows": rows})
     write_measured(PAGE, table(read_json(RESULTS)))
     return 0
