@@ -63,6 +63,11 @@ def test_help_fits_the_terminal(command: str, columns: str, shell: Shell, monkey
     assert "…" not in ended.out and "{names}" not in ended.out
 
 
+@pytest.mark.parametrize(("command", "extra"), [("explore", "cluster"), ("explore", "rtl"), ("autorac", "rtl")])
+def test_help_names_what_is_to_be_installed(command: str, extra: str, shell: Shell) -> None:
+    assert f"mho[{extra}]" in shell(command, "--help").out
+
+
 @pytest.mark.parametrize("command", ["run", "compare", "verify"])
 def test_help_names_every_registered_strategy(command: str, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, partial
@@ -112,7 +113,8 @@ def declared(name: str, owners: Sequence[str], *, argument: bool) -> Any:
     reads, written = entry.get("reads"), entry.get("written", f"--{name.replace('_', '-')}")
     about = {
         "metavar": entry.get("metavar"),
-        "help": entry["help"],
+        # Else [rtl] of mho[rtl] would be taken for a style of rich's.
+        "help": re.sub(r"\[(?=[a-z])", r"\\[", entry["help"]),
         "min": entry.get("least"),
         "show_default": entry.get("show_default", True),
         "rich_help_panel": None if entry["panel"] in (ARGUMENTS, "Options") else entry["panel"],
