@@ -137,6 +137,8 @@ def main(arguments: list[str] | None = None) -> int:
         help="of study aras, measure what is on networks of the zoo alone, at the chips' own constants",
     )
     chosen = parser.parse_args(arguments)
+    if (chosen.zoo or chosen.constants) and (chosen.zoo == chosen.constants or chosen.only not in (None, "aras")):
+        parser.error("--zoo and --constants are parts of study aras, one at a time")
     if chosen.zoo or chosen.constants:
         from mho.studies.aras import of_zoo, under_constants
 

@@ -212,13 +212,13 @@ def test_devices_are_asked_for_chips_from_the_least_costly_on_until_one_is_sound
 
     monkeypatch.setattr(finals, "Machine", Made)
     monkeypatch.setattr(finals, "noisy", executed)
-    work = finals.Finals("", Chip.load("isaac"), "taox", 0)
+    work: Any = finals.Finals("", Chip.load("isaac"), "taox", 0)
     model = forms(ModelSpace(blocks=2, widths=(8,), counts=(4,), alone=True))[0]
 
     def best(*chips: str) -> tuple[str, float]:
         job = finals.Job("s1", SEARCHED, model, Strategy(), tuple({"chip": each} for each in chips), ())
         asked.clear()
-        report, own = work._best(job, None, SimpleNamespace(valid=None))  # type: ignore[arg-type]
+        report, own = work._best(job, None, SimpleNamespace(valid=None))
         assert chips[own["place"]] == report.program
         return report.program, own["lost"]
 

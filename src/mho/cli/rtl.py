@@ -113,13 +113,11 @@ def _check(name: str, overrides: list[str] | None, given: Mapping[str, object]) 
         raise OptionError("a program is run layer by layer; name one with --layer (mho list tells them)")
     unused = next((option for option, value in given.items() if option != "--tile" and value is not None), None)
     if unused:
-        raise OptionError(
-            f"{unused} is for a layer that is run, named with --layer; --tile writes the controller alone"
-        )
+        raise OptionError(f"{unused} is for a layer that is run, named with --layer; --tile runs none")
 
 
 def _tile(path: str, tile: int, out: Path, say: Say) -> None:
-    """Write the controller of a tile, and the steps that it plays."""
+    """Write a tile, or its controller alone, and the steps that it plays."""
     from mho import rtl as logic
     from mho.files.writing import write_text
     from mho.rtl.controller import TileController

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mho.explore.autorac.finals import LOST
+from mho.explore.autorac.finals import product, sound
 from mho.explore.autorac.learning import Judged
 from mho.explore.autorac.outcome import SEARCHED
 from mho.explore.space import Value
@@ -50,21 +50,21 @@ def chips_of(front: Sequence[Judged], model: Genotype) -> tuple[dict[str, Value]
 
 def chosen_of(designs: Sequence[dict[str, Any]], tolerance: float = TOLERANCE) -> dict[str, Any] | None:
     """Return the searched design of least costs that loses no more than the best baseline on the records to choose by, each as the
-    mean of its seeds, of those that lose no more than LOST with cells of a device, and whose converters resolve every sum.
+    mean of its seeds, of those that lose no more than `finals.LOST` with cells of a device, and whose converters resolve every sum.
 
     Where all lose more, it is the one that loses least; None where there is none such.
     """
-    sound, most = _sound(designs), _least(designs) + tolerance
-    equal = [each for each in sound if lost_of(each) <= most]
-    return min(equal, key=_product) if equal else min(sound, key=lost_of, default=None)
+    fit, most = _sound(designs), _least(designs) + tolerance
+    equal = [each for each in fit if lost_of(each) <= most]
+    return min(equal, key=product) if equal else min(fit, key=lost_of, default=None)
 
 
 def close_of(designs: Sequence[dict[str, Any]], tolerance: float = TOLERANCE) -> list[dict[str, Any]]:
     """Return the sound searched designs that one seed does not tell from the best baseline: within twice the tolerance; else the
     one that loses least.
     """
-    sound, most = _sound(designs), _least(designs) + 2 * tolerance
-    return [each for each in sound if lost_of(each) <= most] or sorted(sound, key=lost_of)[:1]
+    fit, most = _sound(designs), _least(designs) + 2 * tolerance
+    return [each for each in fit if lost_of(each) <= most] or sorted(fit, key=lost_of)[:1]
 
 
 def best_of(designs: Sequence[Mapping[str, Any]], kind: str) -> Mapping[str, Any] | None:
@@ -83,15 +83,11 @@ def _seeds(design: Mapping[str, Any]) -> Sequence[float]:
 
 
 def _sound(designs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [each for each in designs if each["kind"] == SEARCHED and each["lost"] <= LOST and not each["unresolved"]]
+    return [each for each in designs if each["kind"] == SEARCHED and sound(each)]
 
 
 def _least(designs: Sequence[Mapping[str, Any]]) -> float:
     return min((lost_of(each) for each in designs if each["kind"] != SEARCHED), default=float("inf"))
-
-
-def _product(record: Mapping[str, Any]) -> float:
-    return float(record["latency_s"] * record["energy_j"] * record["area_m2"])
 
 
 __all__ = ["TOLERANCE", "best_of", "chips_of", "chosen_of", "close_of", "lost_of", "picked"]

@@ -121,27 +121,28 @@ class Finals:
         costs = [{each: figures[each] for each in (*COSTS, "interval_s", "unresolved")} for figures, _ in measured]
         tried = list[tuple[Any, dict[str, Any]]]()
         for place in sorted(
-            range(len(costs)), key=lambda each: (bool(costs[each]["unresolved"]), _product(costs[each]))
+            range(len(costs)), key=lambda each: (bool(costs[each]["unresolved"]), product(costs[each]))
         ):
             _, report = measured[place]
             by_device, same = noisy(report.program, recommender, clicks.valid, self.device, self.seed)
             own = costs[place] | {"place": place, "lost": by_device.log_loss - same.log_loss}
             tried.append((report, own))
-            if _sound(own):
+            if sound(own):
                 break
         return min(tried, key=lambda each: _order(each[1]))
 
 
 def _order(own: Mapping[str, Any]) -> tuple[Any, ...]:
-    sound = _sound(own)
-    return not sound, _product(own) if sound else own["lost"], own["place"]
+    return not sound(own), product(own) if sound(own) else own["lost"], own["place"]
 
 
-def _sound(own: Mapping[str, Any]) -> bool:
+def sound(own: Mapping[str, Any]) -> bool:
+    """Return whether devices raise the log loss by no more than LOST, and converters resolve every sum."""
     return own["lost"] <= LOST and not own["unresolved"]
 
 
-def _product(own: Mapping[str, Any]) -> float:
+def product(own: Mapping[str, Any]) -> float:
+    """Return time x energy x area."""
     return float(own["latency_s"] * own["energy_j"] * own["area_m2"])
 
 
@@ -157,4 +158,4 @@ def _loaded(path: str) -> Clicks:
     return Clicks.load(path)
 
 
-__all__ = ["COSTS", "LOST", "Finals", "Finished", "Job", "Little", "bits_of", "little"]
+__all__ = ["COSTS", "LOST", "Finals", "Finished", "Job", "Little", "bits_of", "little", "product", "sound"]

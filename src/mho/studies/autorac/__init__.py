@@ -63,6 +63,9 @@ def study(work: Work) -> Study:
         compared = {name: each for name, each in found.items() if each["sides"] is not None}
         chapters += [sides_chapter(compared)] if compared else []
     chapters += [windows_chapter(measure_part(work, "windows")), space_chapter(measure_part(work, "space"))]
-    searches = ", ".join(names) or "none: --data FOLDER holds ctr/census_income.npz, and it is not --quick"
+    searches = (
+        "; ".join(f"{name} ({LOGS[name].said()})" for name in names)
+        or "none: --data FOLDER holds ctr/census_income.npz, and it is not --quick"
+    )
     settings = {"quick": work.settings.quick, "networks": list(names)}
     return PAPER.study("autorac", {CHIP: Chip.load(CHIP).digest}, settings, chapters, logs=searches)

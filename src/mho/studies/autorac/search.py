@@ -36,6 +36,15 @@ class Log:
     hand_made: tuple[str, ...] = ("deepfm", "dlrm", "dcnv2")
     sides: bool = True
 
+    def said(self) -> str:
+        """Say how much was spent, and what counts as equal."""
+        seeds = f"{self.seeds} seed{'' if self.seeds == 1 else 's'}"
+        sides = "" if self.sides else ", no one-sided searches"
+        return (
+            f"{self.tries} models trained a little, up to {TRAINED} of the front whole, {BUDGET:,} designs judged, {seeds}, "
+            f"log losses within {self.tolerance:g} nats equal{sides}"
+        )
+
 
 LOGS = {
     "census_income": Log("ctr/census_income.npz"),
